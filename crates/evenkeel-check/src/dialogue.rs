@@ -1,0 +1,52 @@
+//! A monitor is a conversation, not a connection: bytes in, bytes out, never a socket. One file per protocol.
+
+use evenkeel_core::evidence::Reason;
+use std::borrow::Cow;
+
+/// One side of a conversation. It keeps no state: everything it may know is in the [`Turn`], so it can be cut
+/// anywhere, replayed, fuzzed, and shared by every probe of a check.
+pub trait Dialogue: Send + Sync + std::fmt::Debug {
+    /// What to do next. Called once when the connection stands, again whenever more was heard or the end has
+    /// come, and again after each `Send` whose bytes are on their way.
+    fn turn(&self, turn: Turn<'_>) -> Step<'_>;
+}
+
+/// All that a dialogue may know.
+#[derive(Clone, Copy, Debug)]
+pub struct Turn<'a> {
+    /// How many `Send`s were done so far.
+    pub sent: usize,
+    /// All bytes heard so far, at most [`HEARD_MAX`].
+    pub heard: &'a [u8],
+    /// Whether more can come.
+    pub end: End,
+}
+
+/// Whether more can be heard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// More may come.
+    Open,
+    /// The peer closed its side.
+    Closed,
+    /// The deadline has passed. Whoever still wants `More` has timed out.
+    Deadline,
+    /// As many bytes were heard as are ever kept.
+    Full,
+}
+
+/// What a dialogue wants.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step<'a> {
+    /// Send these bytes, then ask again.
+    Send(Cow<'a, [u8]>),
+    /// Wait for more.
+    More,
+    /// The server did what was asked of it.
+    Pass,
+    /// It did not.
+    Fail(Reason),
+}
+
+/// Bytes of an answer that are kept for a dialogue to look at.
+pub const HEARD_MAX: usize = 64 * 1024 + 32 * 1024;

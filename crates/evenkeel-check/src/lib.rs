@@ -1,0 +1,4 @@
+//! Asks. The only crate that opens sockets to servers to judge them.
+
+pub mod dialogue;
+pub mod engine;
