@@ -11,10 +11,10 @@ pub struct Form {
     pub head: &'static str,
     /// Words by position, directly after the head.
     pub names: &'static [Slot],
-    /// `key value` pairs, in any order, after the names.
-    pub keys: &'static [Slot],
-    /// What may stand in its block; `None`: it has no block.
-    pub block: Option<&'static [Form]>,
+    /// `key value` pairs, in any order, after the names; a list of groups, so that forms can share some.
+    pub keys: &'static [&'static [Slot]],
+    /// What may stand in its block, in groups likewise; `None`: it has no block.
+    pub block: Option<&'static [&'static [Form]]>,
     /// How often it may stand in one block.
     pub count: Count,
     /// One or two sentences for the reference.

@@ -1,0 +1,13 @@
+//! `evenkeel demo`: shows what evenkeel does: servers that fail, traffic that does not.
+
+use std::process::ExitCode;
+
+/// Shows what evenkeel does: servers that fail, traffic that does not.
+#[derive(Debug, clap::Args)]
+pub struct Args {}
+
+/// Does it.
+pub fn main(_args: Args) -> ExitCode {
+    eprintln!("evenkeel: `demo` is not built yet");
+    ExitCode::from(2)
+}

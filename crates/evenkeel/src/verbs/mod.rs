@@ -1,0 +1,68 @@
+//! The verbs, one file each.
+
+mod config;
+mod demo;
+mod events;
+mod fault;
+mod fmt;
+mod probe;
+mod run;
+mod status;
+mod try_once;
+mod validate;
+mod why;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+#[derive(Debug, Parser)]
+#[command(name = "evenkeel", version, about = "Keeps traffic on healthy servers")]
+struct Line {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Runs the daemon.
+    Run(run::Args),
+    /// Checks a config file and tells every error in it.
+    Validate(validate::Args),
+    /// Prints or rewrites a config file in the one style.
+    Fmt(fmt::Args),
+    /// Prints the config as the daemon understands it.
+    Config(config::Args),
+    /// Runs every check of a config once against the real servers; changes nothing.
+    Try(try_once::Args),
+    /// Runs one probe by hand and shows the conversation.
+    Probe(probe::Args),
+    /// Shows what evenkeel does: servers that fail, traffic that does not.
+    Demo(demo::Args),
+    /// Shows services, pools and servers of a running daemon.
+    Status(status::Args),
+    /// Explains the verdict on one server.
+    Why(why::Args),
+    /// Prints what happened, and what happens.
+    Events(events::Args),
+    /// A server that fails on demand, for the demo, the stories and the benches.
+    #[command(hide = true)]
+    Fault(fault::Args),
+}
+
+/// Reads the command line and does what it says. Exit code 0: done; 1: the answer is no (an invalid config, a
+/// failed probe); 2: it could not be done.
+pub fn main() -> ExitCode {
+    match Line::parse().verb {
+        Verb::Run(args) => run::main(args),
+        Verb::Validate(args) => validate::main(args),
+        Verb::Fmt(args) => fmt::main(args),
+        Verb::Config(args) => config::main(args),
+        Verb::Try(args) => try_once::main(args),
+        Verb::Probe(args) => probe::main(args),
+        Verb::Demo(args) => demo::main(args),
+        Verb::Status(args) => status::main(args),
+        Verb::Why(args) => why::main(args),
+        Verb::Events(args) => events::main(args),
+        Verb::Fault(args) => fault::main(args),
+    }
+}
