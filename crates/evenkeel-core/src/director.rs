@@ -3,21 +3,10 @@
 use crate::config::{CheckId, Config, ServerId};
 use crate::event::Event;
 use crate::evidence::Evidence;
+use crate::source::Opinion;
 use crate::table::Table;
 use crate::time::Time;
 use std::sync::Arc;
-
-/// What a source thinks of its server.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Health {
-    /// Nothing heard yet.
-    #[default]
-    Unknown,
-    /// It serves.
-    Up,
-    /// It does not.
-    Down,
-}
 
 /// Everything that can happen to the director.
 #[derive(Clone, Debug)]
@@ -39,13 +28,10 @@ pub struct Change {
     /// By which check.
     pub check: CheckId,
     /// What it thinks.
-    pub health: Health,
-    /// A connect was refused or a tripwire tripped: skip it while another serves.
-    pub avoid: bool,
-    /// What decided.
+    pub opinion: Opinion,
+    /// What decided. For a change without an outcome (`down after 16s`, a tripped wire): the latest fail, or if
+    /// none is kept, one made up to say so.
     pub evidence: Evidence,
-    /// How many like it in a row, this one included.
-    pub streak: u32,
 }
 
 /// Decides. See the module's text.

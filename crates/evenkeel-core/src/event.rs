@@ -1,8 +1,8 @@
 //! Everything worth telling a person, one enum.
 
 use crate::config::{CheckId, PoolId, ServerId};
-use crate::director::Health;
 use crate::evidence::Evidence;
+use crate::source::Health;
 use crate::table::Duty;
 use std::sync::Arc;
 

@@ -8,8 +8,15 @@ pub mod config;
 pub mod director;
 pub mod event;
 pub mod evidence;
+pub mod hash;
+pub mod history;
+pub mod probe;
+pub mod schedule;
+pub mod source;
 pub mod table;
 pub mod time;
 
-pub use director::{Change, Director, Health, Input};
+pub use director::{Change, Director, Input};
+pub use probe::Probe;
+pub use source::{Health, Opinion, Source};
 pub use time::{Span, Time};
