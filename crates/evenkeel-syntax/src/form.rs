@@ -28,8 +28,10 @@ pub enum Count {
     One,
     /// At most once.
     Maybe,
-    /// As often as one likes.
+    /// As often as one likes; the order among those of one head is kept.
     Any,
+    /// As often as one likes; the order among all steps of a block is kept, as in a conversation: `send`, `expect`.
+    Step,
 }
 
 /// One word, or one key with its value.

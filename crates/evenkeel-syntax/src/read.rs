@@ -1,0 +1,581 @@
+//! Directives fitted to forms: the one reader of every block. It finds unknown words, missing and misshapen
+//! ones, too many of one kind, and says what was probably meant.
+
+use crate::diagnostic::Diagnostic;
+use crate::form::{Count, Form, Shape, Slot};
+use crate::nearest::closest;
+use crate::shape::{any_of, describe, fit, literal};
+use crate::tree::{Directive, Place, Word};
+
+/// One directive, fitted to a form.
+#[derive(Clone, Debug)]
+pub struct Reading<'t> {
+    form: &'static Form,
+    directive: &'t Directive,
+    values: Vec<Value<'t>>,
+    block: Vec<Reading<'t>>,
+}
+
+/// The words of one slot.
+#[derive(Clone, Debug)]
+struct Value<'t> {
+    slot: &'static Slot,
+    words: &'t [Word],
+    number: u64,
+}
+
+/// What is known of words that no form has.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Vocabulary {
+    /// Words of other programs, and what they are called here.
+    pub foreign: &'static [Foreign],
+    /// Words that the design has and the program has not yet.
+    pub unbuilt: &'static [&'static str],
+    /// All forms, to tell where a misplaced word belongs.
+    pub forms: &'static [&'static [Form]],
+}
+
+/// A word of another program.
+#[derive(Clone, Copy, Debug)]
+pub struct Foreign {
+    /// As it is written there.
+    pub word: &'static str,
+    /// What is written here instead, to follow "you mean".
+    pub here: &'static str,
+}
+
+/// Fits directives to forms. Whatever fits is in the answer; whatever does not is in `errors`.
+pub fn read<'t>(
+    directives: &'t [Directive],
+    forms: &'static [&'static [Form]],
+    errors: &mut Vec<Diagnostic>,
+) -> Vec<Reading<'t>> {
+    read_with(directives, forms, &Vocabulary::default(), errors)
+}
+
+/// Like [`read`], with advice about words that no form has.
+pub fn read_with<'t>(
+    directives: &'t [Directive],
+    forms: &'static [&'static [Form]],
+    vocabulary: &Vocabulary,
+    errors: &mut Vec<Diagnostic>,
+) -> Vec<Reading<'t>> {
+    Reader { vocabulary, errors }.block(directives, forms, None)
+}
+
+impl<'t> Reading<'t> {
+    /// The fixed words of its form: `server`, `expect status`.
+    pub fn head(&self) -> &'static str {
+        self.form.head
+    }
+    /// The form that it fits.
+    pub fn form(&self) -> &'static Form {
+        self.form
+    }
+    /// The directive that was fitted.
+    pub fn directive(&self) -> &'t Directive {
+        self.directive
+    }
+    /// The word of a slot, for its place.
+    pub fn word(&self, slot: &str) -> Option<&'t Word> {
+        self.value(slot)?.words.first()
+    }
+    /// The text of a slot.
+    pub fn text(&self, slot: &str) -> Option<&'t str> {
+        self.word(slot).map(|word| word.text.as_str())
+    }
+    /// The bytes of a slot, escapes applied.
+    pub fn bytes(&self, slot: &str) -> Option<&'t [u8]> {
+        self.word(slot).map(Word::bytes)
+    }
+    /// The number of a slot: as it is, nanoseconds of a time, bytes of a size, whole percents.
+    pub fn number(&self, slot: &str) -> Option<u64> {
+        self.value(slot).map(|value| value.number)
+    }
+    /// Whether a slot was written, with or without a value.
+    pub fn flag(&self, slot: &str) -> bool {
+        self.value(slot).is_some()
+    }
+    /// The words of a slot that takes all the words that follow.
+    pub fn rest(&self, slot: &str) -> &'t [Word] {
+        self.value(slot).map_or(&[], |value| value.words)
+    }
+    /// What stands in its block.
+    pub fn block(&self) -> &[Reading<'t>] {
+        &self.block
+    }
+    /// The first directive of its block with this head.
+    pub fn find(&self, head: &str) -> Option<&Reading<'t>> {
+        self.block.iter().find(|reading| reading.head() == head)
+    }
+    /// Every directive of its block with this head.
+    pub fn all<'r>(&'r self, head: &'r str) -> impl Iterator<Item = &'r Reading<'t>> + 'r {
+        self.block.iter().filter(move |reading| reading.head() == head)
+    }
+    /// Where it stands.
+    pub fn place(&self) -> Place {
+        self.directive.place
+    }
+    /// The slots that were written, in the order of the words, with their words.
+    pub fn slots(&self) -> impl Iterator<Item = (&'static Slot, &'t [Word])> + '_ {
+        self.values.iter().map(|value| (value.slot, value.words))
+    }
+
+    fn value(&self, slot: &str) -> Option<&Value<'t>> {
+        self.values.iter().find(|value| value.slot.name == slot)
+    }
+}
+
+/// What came of fitting one line to one form.
+struct Fitted<'t> {
+    values: Vec<Value<'t>>,
+    errors: Vec<Diagnostic>,
+    /// How many words fitted before the first that did not.
+    good: usize,
+}
+
+struct Reader<'e> {
+    vocabulary: &'e Vocabulary,
+    errors: &'e mut Vec<Diagnostic>,
+}
+
+impl Reader<'_> {
+    fn block<'t>(
+        &mut self,
+        directives: &'t [Directive],
+        forms: &'static [&'static [Form]],
+        owner: Option<&Directive>,
+    ) -> Vec<Reading<'t>> {
+        let mut readings: Vec<Reading<'t>> = Vec::new();
+        let mut tried: Vec<&str> = Vec::new();
+        for directive in directives {
+            let Some(candidates) = self.candidates(directive, forms, owner) else { continue };
+            let head = candidates[0].head;
+            tried.push(head);
+            if let Some(reading) = self.line(directive, &candidates) {
+                self.once(&readings, &reading);
+                readings.push(reading);
+            }
+        }
+        if let Some(owner) = owner {
+            self.missing(forms, &tried, owner);
+        }
+        readings
+    }
+
+    /// The forms whose head this directive begins with; the longest head wins.
+    fn candidates(
+        &mut self,
+        directive: &Directive,
+        forms: &'static [&'static [Form]],
+        owner: Option<&Directive>,
+    ) -> Option<Vec<&'static Form>> {
+        let all = || forms.iter().flat_map(|group| group.iter());
+        let length = |form: &Form| form.head.split(' ').count();
+        let begins = |form: &&'static Form| {
+            let heads = form.head.split(' ');
+            length(form) <= directive.words.len()
+                && heads.zip(&directive.words).all(|(head, word)| word.is(head))
+        };
+        let mut found: Vec<&'static Form> = all().filter(begins).collect();
+        let Some(longest) = found.iter().map(|form| length(form)).max() else {
+            self.unknown(directive, &all().collect::<Vec<_>>(), owner);
+            return None;
+        };
+        found.retain(|form| length(form) == longest);
+        Some(found)
+    }
+
+    /// Fits one directive to the first candidate that it fits, or tells why it does not fit the nearest one.
+    fn line<'t>(&mut self, directive: &'t Directive, candidates: &[&'static Form]) -> Option<Reading<'t>> {
+        let mut best: Option<(&'static Form, Fitted<'t>)> = None;
+        for form in candidates {
+            let fitted = self.fit_line(directive, form);
+            if fitted.errors.is_empty() {
+                best = Some((form, fitted));
+                break;
+            }
+            if best.as_ref().is_none_or(|(_, before)| fitted.good > before.good) {
+                best = Some((form, fitted));
+            }
+        }
+        let (form, fitted) = best?;
+        let fits = fitted.errors.is_empty();
+        self.errors.extend(fitted.errors);
+        let block = match (&directive.block, form.block) {
+            (Some(block), Some(forms)) => self.block(&block.directives, forms, Some(directive)),
+            (None, Some(forms)) => self.block(&[], forms, Some(directive)),
+            (Some(block), None) => {
+                let error = Diagnostic::error(block.open, format!("`{}` has no block", form.head));
+                self.errors.push(error.label("nothing can stand between braces here"));
+                Vec::new()
+            }
+            (None, None) => Vec::new(),
+        };
+        fits.then_some(Reading { form, directive, values: fitted.values, block })
+    }
+
+    fn fit_line<'t>(&self, directive: &'t Directive, form: &'static Form) -> Fitted<'t> {
+        let heads = form.head.split(' ').count();
+        let mut line = Line {
+            words: &directive.words,
+            at: heads,
+            form,
+            vocabulary: self.vocabulary,
+            fitted: Fitted { values: Vec::new(), errors: Vec::new(), good: heads },
+            skipped: Vec::new(),
+        };
+        if line.names() {
+            line.keys();
+        }
+        line.fitted
+    }
+
+    /// Complains when a directive that may stand once stands a second time.
+    fn once(&mut self, readings: &[Reading<'_>], reading: &Reading<'_>) {
+        if reading.form.count == Count::Any || reading.form.count == Count::Step {
+            return;
+        }
+        if let Some(first) = readings.iter().find(|other| other.head() == reading.head()) {
+            let message = format!("`{}` stands here a second time", reading.head());
+            let error = Diagnostic::error(reading.place(), message).label("once is enough");
+            self.errors.push(error.note(first.place(), "the first one is here"));
+        }
+    }
+
+    /// Complains about directives that must stand in a block and do not.
+    fn missing(&mut self, forms: &'static [&'static [Form]], tried: &[&str], owner: &Directive) {
+        let mut told: Vec<&str> = Vec::new();
+        for form in forms.iter().flat_map(|group| group.iter()).filter(|form| form.count == Count::One) {
+            if tried.contains(&form.head) || told.contains(&form.head) {
+                continue;
+            }
+            told.push(form.head);
+            let message = format!("{} has no `{}`", name_of(owner), form.head);
+            self.errors
+                .push(Diagnostic::error(owner.place, message).label(format!("needs `{}`", usage(form))));
+        }
+    }
+
+    /// Complains about a directive that no form begins like.
+    fn unknown(&mut self, directive: &Directive, forms: &[&'static Form], owner: Option<&Directive>) {
+        let word = &directive.words[0];
+        let seconds: Vec<&str> = forms
+            .iter()
+            .filter_map(|form| form.head.split_once(' '))
+            .filter(|(first, _)| word.is(first))
+            .map(|(_, second)| second)
+            .collect();
+        if !seconds.is_empty() {
+            self.errors.push(second_unknown(directive, &seconds));
+            return;
+        }
+        if let Some(error) = self.vocabulary.about(word) {
+            self.errors.push(error);
+            return;
+        }
+        let mut error = Diagnostic::error(word.place, format!("unknown word `{}`", word.text));
+        let mut heads: Vec<&'static str> = Vec::new();
+        forms.iter().for_each(|form| {
+            if !heads.contains(&form.head) {
+                heads.push(form.head)
+            }
+        });
+        let firsts = heads.iter().map(|head| head.split(' ').next().unwrap_or(head));
+        if word.quoted {
+            error = error.label("a quoted word cannot begin a directive");
+        } else if let Some(place) = self.vocabulary.belongs(&word.text) {
+            error = error.label(format!("not here: {place}"));
+        } else if let Some(meant) = closest(&word.text, firsts) {
+            let whole: Vec<&str> =
+                heads.iter().copied().filter(|head| head.split(' ').next() == Some(meant)).collect();
+            error = error.label(format!("did you mean {}?", any_of(whole.into_iter())));
+        } else {
+            let here = owner.map_or("here".to_owned(), |owner| format!("in {}", name_of(owner)));
+            error = match heads.is_empty() {
+                true => error.label(format!("nothing can stand {here}")),
+                false => {
+                    error.label("not known").help(format!("{here} can stand {}", any_of(heads.into_iter())))
+                }
+            };
+        }
+        self.errors.push(error);
+    }
+}
+
+/// A known first word with an unknown second one: `down when`.
+fn second_unknown(directive: &Directive, seconds: &[&str]) -> Diagnostic {
+    let first = &directive.words[0];
+    let expected = any_of(seconds.iter().copied());
+    let Some(second) = directive.words.get(1) else {
+        let error = Diagnostic::error(first.place.after(), format!("`{}` needs another word", first.text));
+        return error.label(format!("expected {expected}"));
+    };
+    let label = match closest(
+        &second.text,
+        seconds.iter().map(|second| second.split(' ').next().unwrap_or(second)),
+    ) {
+        Some(meant) => format!("did you mean `{meant}`?"),
+        None => format!("expected {expected}"),
+    };
+    Diagnostic::error(second.place, format!("unknown word `{}` after `{}`", second.text, first.text))
+        .label(label)
+}
+
+impl Vocabulary {
+    /// What is known of a word that no form has.
+    fn about(&self, word: &Word) -> Option<Diagnostic> {
+        if word.quoted {
+            return None;
+        }
+        if self.unbuilt.contains(&word.text.as_str()) {
+            let error = Diagnostic::error(word.place, format!("`{}` is not built yet", word.text));
+            return Some(error.label("a word of a later version"));
+        }
+        let foreign = self.foreign.iter().find(|foreign| foreign.word == word.text)?;
+        let error = Diagnostic::error(word.place, format!("unknown word `{}`", word.text));
+        Some(error.label(format!("you mean {}", foreign.here)))
+    }
+
+    /// Where a directive with this first word can stand, if it can anywhere.
+    fn belongs(&self, word: &str) -> Option<String> {
+        fn seek(forms: &[&[Form]], word: &str, inside: Option<&str>) -> Option<String> {
+            for form in forms.iter().flat_map(|group| group.iter()) {
+                if form.head.split(' ').next() == Some(word) {
+                    return Some(match inside {
+                        Some(owner) => format!("it stands in `{owner} … {{ }}`"),
+                        None => "it stands outside of any block".to_owned(),
+                    });
+                }
+                if let Some(found) = form.block.and_then(|block| seek(block, word, Some(form.head))) {
+                    return Some(found);
+                }
+            }
+            None
+        }
+        seek(self.forms, word, None)
+    }
+}
+
+/// One line on its way through a form.
+struct Line<'t, 'v> {
+    words: &'t [Word],
+    at: usize,
+    form: &'static Form,
+    vocabulary: &'v Vocabulary,
+    fitted: Fitted<'t>,
+    /// Optional names that were not there: their words are offered when a word is unknown.
+    skipped: Vec<&'static Slot>,
+}
+
+impl Line<'_, '_> {
+    /// The words by position. Answers whether it makes sense to go on.
+    fn names(&mut self) -> bool {
+        for slot in self.form.names {
+            if matches!(slot.shape, Shape::Rest) {
+                if self.at < self.words.len() {
+                    self.take(slot, self.words.len() - self.at, 0);
+                } else if !slot.optional {
+                    self.missing(slot);
+                    return false;
+                }
+                continue;
+            }
+            let Some(word) = self.words.get(self.at) else {
+                if slot.optional {
+                    self.skipped.push(slot);
+                    continue;
+                }
+                self.missing(slot);
+                return false;
+            };
+            let key = self.key(word).is_some();
+            if slot.optional && (key || self.belongs_to_no_optional(slot, word)) {
+                self.skipped.push(slot);
+                continue;
+            }
+            if key && !matches!(slot.shape, Shape::Literal(_)) {
+                let message = format!("`{}` needs {} before `{}`", self.form.head, wanted(slot), word.text);
+                let error = Diagnostic::error(word.place, message);
+                self.fitted.errors.push(error.label(format!("as in `{}`", usage(self.form))));
+                return false;
+            }
+            match fit(&slot.shape, word) {
+                Ok(number) => self.take(slot, 1, number),
+                Err(misfit) => {
+                    self.fitted
+                        .errors
+                        .push(Diagnostic::error(word.place, misfit.message).label(misfit.label));
+                    self.at += 1;
+                    // What follows a word of the wrong shape can still be judged; what follows a wrong literal cannot.
+                    if matches!(slot.shape, Shape::Literal(_)) {
+                        return false;
+                    }
+                }
+            }
+        }
+        true
+    }
+
+    /// Whether a word is so unlike what an optional name takes that the name was left out.
+    fn belongs_to_no_optional(&self, slot: &Slot, word: &Word) -> bool {
+        match slot.shape {
+            Shape::Literal(wanted) => !literal(wanted, word),
+            Shape::OneOf(words) => !words.contains(&word.text.as_str()),
+            Shape::Path => !word.quoted && !word.text.starts_with(['/', '.', '*']),
+            Shape::Number { .. } | Shape::Time | Shape::Size | Shape::Percent => {
+                !word.text.starts_with(|c: char| c.is_ascii_digit())
+            }
+            Shape::Address => !word.text.contains([':', '.', '/']),
+            Shape::Flag | Shape::Text | Shape::Name | Shape::Rest => false,
+        }
+    }
+
+    /// `key value` pairs, in any order.
+    fn keys(&mut self) {
+        while let Some(word) = self.words.get(self.at) {
+            let Some(slot) = self.key(word) else {
+                self.unknown(word);
+                self.at += 1;
+                // The word after an unknown key is most likely its value.
+                if self.words.get(self.at).is_some_and(|next| self.key(next).is_none()) && !self.no_keys() {
+                    self.at += 1;
+                }
+                continue;
+            };
+            if let Some(first) = self.fitted.values.iter().position(|value| value.slot.name == slot.name) {
+                let error =
+                    Diagnostic::error(word.place, format!("`{}` stands here a second time", slot.name));
+                let first = self.fitted.values[first].words.first().map_or(word.place, |word| word.place);
+                self.fitted.errors.push(error.label("once is enough").note(first, "the first one is here"));
+            }
+            if matches!(slot.shape, Shape::Flag) {
+                self.take(slot, 1, 0);
+                continue;
+            }
+            self.at += 1;
+            self.value(slot, word);
+        }
+    }
+
+    /// The value of a key that was just passed.
+    fn value(&mut self, slot: &'static Slot, key: &Word) {
+        let Some(word) = self.words.get(self.at) else {
+            let error = Diagnostic::error(key.place.after(), format!("`{}` has no value", slot.name));
+            self.fitted.errors.push(error.label(format!("{} is expected", describe(&slot.shape))));
+            return;
+        };
+        if matches!(slot.shape, Shape::Rest) {
+            return self.take(slot, self.words.len() - self.at, 0);
+        }
+        match fit(&slot.shape, word) {
+            Ok(number) => self.take(slot, 1, number),
+            Err(_) if self.key(word).is_some() => {
+                let error = Diagnostic::error(
+                    word.place,
+                    format!("`{}` has no value before `{}`", slot.name, word.text),
+                );
+                self.fitted.errors.push(error.label(format!("{} is expected", describe(&slot.shape))));
+            }
+            Err(misfit) => {
+                self.fitted.errors.push(Diagnostic::error(word.place, misfit.message).label(misfit.label));
+                self.at += 1;
+            }
+        }
+    }
+
+    fn take(&mut self, slot: &'static Slot, count: usize, number: u64) {
+        let words = &self.words[self.at..self.at + count];
+        self.fitted.values.push(Value { slot, words, number });
+        self.at += count;
+        if self.fitted.errors.is_empty() {
+            self.fitted.good = self.at;
+        }
+    }
+
+    fn key(&self, word: &Word) -> Option<&'static Slot> {
+        self.form.keys.iter().flat_map(|group| group.iter()).find(|slot| word.is(slot.name))
+    }
+
+    fn no_keys(&self) -> bool {
+        self.form.keys.iter().all(|group| group.is_empty())
+    }
+
+    fn missing(&mut self, slot: &Slot) {
+        let last = self.words.last().expect("a directive has a word").place;
+        let error = Diagnostic::error(last.after(), format!("`{}` needs {}", self.form.head, wanted(slot)));
+        self.fitted.errors.push(error.label(format!("as in `{}`", usage(self.form))));
+    }
+
+    /// A word that is no key.
+    fn unknown(&mut self, word: &Word) {
+        let mut known: Vec<&'static str> = Vec::new();
+        for slot in &self.skipped {
+            match slot.shape {
+                Shape::OneOf(words) => known.extend(words),
+                Shape::Literal(word) => known.push(word),
+                _ => {}
+            }
+        }
+        known.extend(self.form.keys.iter().flat_map(|group| group.iter()).map(|slot| slot.name));
+        if let Some(error) = self.vocabulary.about(word) {
+            self.fitted.errors.push(error);
+            return;
+        }
+        let shapes =
+            self.skipped.iter().filter(|slot| !matches!(slot.shape, Shape::OneOf(_) | Shape::Literal(_)));
+        let shapes: Vec<String> = shapes.map(|slot| wanted(slot)).collect();
+        let error = match (closest(&word.text, known.iter().copied()), known.is_empty() && shapes.is_empty())
+        {
+            (_, true) => {
+                let error = Diagnostic::error(word.place, format!("`{}` is one word too many", word.text));
+                error.label(format!("`{}` ends before this", usage(self.form)))
+            }
+            (Some(meant), _) => {
+                let error = Diagnostic::error(word.place, format!("unknown word `{}`", word.text));
+                error.label(format!("did you mean `{meant}`?"))
+            }
+            (None, _) => {
+                let error = Diagnostic::error(word.place, format!("unknown word `{}`", word.text));
+                let known = (!known.is_empty()).then(|| any_of(known.iter().copied()));
+                let all: Vec<String> = shapes.into_iter().chain(known).collect();
+                error.label("not known").help(format!("here can stand {}", all.join(", or ")))
+            }
+        };
+        self.fitted.errors.push(error);
+    }
+}
+
+/// `pool web`, as the user calls it.
+fn name_of(directive: &Directive) -> String {
+    let words: Vec<&str> = directive.words.iter().take(2).map(|word| word.text.as_str()).collect();
+    format!("`{}`", words.join(" "))
+}
+
+/// A slot as it is missed: `a name`, `ADDRESS (an address such as …)`.
+fn wanted(slot: &Slot) -> String {
+    match slot.shape {
+        Shape::Literal(_) | Shape::OneOf(_) => describe(&slot.shape),
+        Shape::Name | Shape::Text if slot.name == "name" => "a name".to_owned(),
+        _ => format!("{} ({})", slot.name.to_uppercase(), describe(&slot.shape)),
+    }
+}
+
+/// How a directive is written, in short: `server NAME ADDRESS`.
+pub(crate) fn usage(form: &Form) -> String {
+    let mut out = form.head.to_owned();
+    for slot in form.names {
+        let word = match slot.shape {
+            Shape::Literal(word) => word.to_owned(),
+            Shape::OneOf(words) => words.join("|"),
+            Shape::Rest => format!("{}…", slot.name.to_uppercase()),
+            _ => slot.name.to_uppercase(),
+        };
+        out.push(' ');
+        out.push_str(&if slot.optional { format!("[{word}]") } else { word });
+    }
+    if form.block.is_some() {
+        out.push_str(" { … }");
+    }
+    out
+}
