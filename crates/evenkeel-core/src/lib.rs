@@ -8,13 +8,18 @@ pub mod config;
 pub mod director;
 pub mod event;
 pub mod evidence;
+mod flap;
 pub mod hash;
 pub mod history;
+pub mod intent;
+mod pool;
 pub mod probe;
 pub mod schedule;
+mod server;
 pub mod source;
 pub mod table;
 pub mod time;
+pub mod why;
 
 pub use director::{Change, Director, Input};
 pub use probe::Probe;

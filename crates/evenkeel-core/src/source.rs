@@ -14,6 +14,7 @@ use crate::config::{Down, Rule};
 use crate::evidence::{Kind, Mark, Reason, Verdict};
 use crate::history::History;
 use crate::time::Time;
+use std::fmt;
 
 /// What is thought of a server, by one source or by all of them together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -221,6 +222,16 @@ impl Source {
 
     fn fails(&self) -> u32 {
         self.streak - self.passes()
+    }
+}
+
+impl fmt::Display for Health {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Health::Unknown => "unknown",
+            Health::Up => "up",
+            Health::Down => "down",
+        })
     }
 }
 

@@ -1,0 +1,265 @@
+//! One pool: who serves. Up, else unknown, else the least bad as far as `min-serving` asks for them, else the
+//! backups, else nobody. Disputes (a whole pool red while traffic passes) will be decided in [`choose`].
+
+use crate::config::{self, PoolId};
+use crate::event::{Event, Who};
+use crate::intent::Wish;
+use crate::server::{Server, Standing};
+use crate::source::Health;
+use crate::table::{Duty, PoolTable, Row};
+use crate::time::Time;
+use crate::why::Because;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Everything known of one pool.
+#[derive(Clone, Debug)]
+pub(crate) struct Pool {
+    pub(crate) config: Arc<config::Pool>,
+    /// In the order of the config.
+    pub(crate) servers: Vec<Server>,
+    pub(crate) table: Arc<PoolTable>,
+    /// Why each row is as it is.
+    pub(crate) because: Vec<Because>,
+    /// When something changes here without an input.
+    pub(crate) wake: Time,
+}
+
+/// What is known of servers, by id, on its way from one config to the next.
+pub(crate) type Known = BTreeMap<config::ServerId, Server>;
+
+/// Who serves in a pool, as far as one can tell from the table alone.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Crew {
+    Nobody,
+    Servers,
+    Backups,
+}
+
+impl Pool {
+    /// A pool of a new config, with what was known of its servers before, and its former table.
+    pub(crate) fn new(
+        now: Time,
+        config: &Arc<config::Pool>,
+        known: &mut Known,
+        before: Option<Arc<PoolTable>>,
+    ) -> Pool {
+        let servers = config.servers.iter().map(|server| match known.remove(&server.id) {
+            Some(mut server) => {
+                server.keep_votes_of(&config.checks);
+                server
+            }
+            None => Server::new(now, &config.checks),
+        });
+        Pool {
+            servers: servers.collect(),
+            table: before.unwrap_or_else(|| Arc::new(blank(config))),
+            because: Vec::new(),
+            wake: now,
+            config: Arc::clone(config),
+        }
+    }
+
+    pub(crate) fn id(&self) -> PoolId {
+        self.config.id
+    }
+
+    pub(crate) fn who(&self, at: usize) -> Who {
+        let server = &self.config.servers[at];
+        Who {
+            pool: self.config.id,
+            pool_name: self.config.name.clone(),
+            server: server.id,
+            server_name: server.name.clone(),
+        }
+    }
+
+    /// Draws all conclusions from what is known at `now`. `cause` is the server and vote that gave the occasion.
+    /// Tells whether the pool's table is another one.
+    pub(crate) fn settle(
+        &mut self,
+        now: Time,
+        cause: Option<(usize, usize)>,
+        events: &mut Vec<Event>,
+    ) -> bool {
+        let mut turned = Vec::new();
+        for (at, server) in self.servers.iter_mut().enumerate() {
+            if let Some(from) = server.settle(now, self.config.require) {
+                turned.push((at, from));
+            }
+        }
+        let standings: Vec<Standing> =
+            self.config.servers.iter().zip(&self.servers).map(|(c, s)| s.standing(now, &c.address)).collect();
+        self.because = choose(&self.config, &self.servers, &standings);
+        let table = self.draw(now);
+        self.wake =
+            self.servers.iter().map(|s| s.wake(now, self.config.slow_start)).min().unwrap_or(Time::NEVER);
+
+        let changed = table != *self.table;
+        let before = Arc::clone(&self.table);
+        if changed {
+            self.table = Arc::new(table);
+        }
+        for (at, from) in turned {
+            let vote = cause.filter(|cause| cause.0 == at).map(|cause| cause.1);
+            events.push(self.health_event(at, from, vote));
+        }
+        if changed {
+            self.duty_events(&before, events);
+        }
+        changed
+    }
+
+    /// The table that follows from `because`, and the ramps of those who begin to serve.
+    fn draw(&mut self, now: Time) -> PoolTable {
+        let config = &self.config;
+        let serving = self.because.iter().filter(|because| because.serves()).count();
+        let mut rows = Vec::with_capacity(config.servers.len());
+        for ((of, server), &because) in config.servers.iter().zip(&mut self.servers).zip(&self.because) {
+            let duty = because.duty();
+            let served = self.table.rows.iter().any(|row| row.server == of.id && row.duty == Duty::Serve);
+            if duty != Duty::Serve {
+                server.ramp = None;
+                server.cold |= because.chills();
+            } else {
+                if server.cold && !served && because == Because::Up {
+                    server.ramp = Some(now);
+                }
+                server.cold = false;
+                if serving == 1 || of.backup {
+                    server.ramp = None;
+                }
+            }
+            rows.push(Row {
+                server: of.id,
+                name: of.name.clone(),
+                address: of.address.clone(),
+                duty,
+                weight: server.share(now, of.weight, config.slow_start),
+                backup: of.backup,
+                avoid: server.avoid(),
+            });
+        }
+        PoolTable { id: config.id, name: config.name.clone(), balance: config.balance.clone(), rows }
+    }
+
+    fn health_event(&self, at: usize, from: Health, vote: Option<usize>) -> Event {
+        let server = &self.servers[at];
+        Event::Health {
+            who: self.who(at),
+            from,
+            to: server.health,
+            cause: vote.and_then(|vote| server.cause(&self.config.checks, vote)),
+            now_serving: self.table.serving().map(|row| row.name.clone()).collect(),
+        }
+    }
+
+    fn duty_events(&self, before: &PoolTable, events: &mut Vec<Event>) {
+        for (at, row) in self.table.rows.iter().enumerate() {
+            let from = before.rows.iter().find(|old| old.server == row.server).map(|old| old.duty);
+            if from != Some(row.duty) {
+                let because = self.because[at];
+                events.push(Event::Duty { who: self.who(at), from, to: row.duty, because });
+            }
+        }
+        let (pool, pool_name) = (self.config.id, self.config.name.clone());
+        match (crew(before), crew(&self.table)) {
+            (Crew::Backups, Crew::Backups)
+            | (Crew::Servers, Crew::Servers)
+            | (Crew::Nobody, Crew::Nobody) => {}
+            (_, Crew::Nobody) => events.push(Event::PoolEmpty { pool, pool_name }),
+            (_, Crew::Backups) => events.push(Event::BackupStarted { pool, pool_name }),
+            (Crew::Backups, Crew::Servers) => events.push(Event::BackupStopped { pool, pool_name }),
+            (Crew::Nobody, Crew::Servers) => events.push(Event::PoolServes { pool, pool_name }),
+        }
+    }
+}
+
+fn blank(config: &config::Pool) -> PoolTable {
+    PoolTable { id: config.id, name: config.name.clone(), balance: config.balance.clone(), rows: Vec::new() }
+}
+
+fn crew(table: &PoolTable) -> Crew {
+    match table.serving().map(|row| row.backup).min() {
+        None => Crew::Nobody,
+        Some(false) => Crew::Servers,
+        Some(true) => Crew::Backups,
+    }
+}
+
+/// Who serves, and why the others do not. Pure: the same standings give the same answer.
+fn choose(config: &config::Pool, servers: &[Server], standings: &[Standing]) -> Vec<Because> {
+    let mut because: Vec<Because> =
+        config.servers.iter().zip(standings).map(|(of, &standing)| idle(of, standing)).collect();
+    for backup in [false, true] {
+        for (standing, serves) in TIERS {
+            let mut found = false;
+            for (at, of) in config.servers.iter().enumerate() {
+                if of.backup == backup && of.weight > 0 && standings[at] == standing {
+                    because[at] = if backup { Because::BackupServes } else { serves };
+                    found = true;
+                }
+            }
+            if found {
+                if !backup {
+                    add_least_bad(config, servers, standings, &mut because);
+                }
+                return because;
+            }
+        }
+    }
+    add_least_bad(config, servers, standings, &mut because);
+    because
+}
+
+/// The first of these that anybody has is the one that serves.
+const TIERS: [(Standing, Because); 3] = [
+    (Standing::Up, Because::Up),
+    (Standing::Flapping, Because::NeededThoughFlapping),
+    (Standing::Unknown, Because::NobodyKnownToBeUp),
+];
+
+/// Why a server that is not chosen does what it does.
+fn idle(of: &config::Server, standing: Standing) -> Because {
+    let fit = matches!(standing, Standing::Up | Standing::Flapping | Standing::Unknown);
+    match standing {
+        Standing::Ordered(Wish::Maint) => Because::Maint,
+        Standing::Ordered(Wish::Drain) => Because::Drain,
+        Standing::Ordered(Wish::ForceDown | Wish::ForceUp | Wish::Ready) => Because::ForcedDown,
+        Standing::Homeless => Because::NoAddress,
+        Standing::Hard => Because::DownHard,
+        Standing::Soft => Because::DownSoft,
+        _ if of.weight == 0 && fit => Because::NoWeight,
+        _ if of.backup => Because::BackupRests,
+        Standing::Flapping => Because::Flapping,
+        Standing::Unknown | Standing::Up => Because::NotYetKnown,
+    }
+}
+
+/// Brings the serving capacity up to `min-serving` of what nobody's word has taken out, with those who were fit
+/// most recently. Never with a server that fails hard: it would serve nobody.
+fn add_least_bad(config: &config::Pool, servers: &[Server], standings: &[Standing], because: &mut [Because]) {
+    let weights = || config.servers.iter().map(|of| if of.backup { 0 } else { u64::from(of.weight) });
+    let ordered = |at: usize| matches!(standings[at], Standing::Ordered(_));
+    let total: u64 = weights().enumerate().filter(|&(at, _)| !ordered(at)).map(|(_, weight)| weight).sum();
+    let needed = (total * u64::from(config.min_serving)).div_ceil(100);
+    let mut capacity: u64 =
+        weights().zip(because.iter()).filter(|(_, because)| because.serves()).map(|(weight, _)| weight).sum();
+    for standing in [Standing::Flapping, Standing::Unknown, Standing::Soft] {
+        let mut spare: Vec<(usize, u64)> = weights()
+            .enumerate()
+            .filter(|&(at, weight)| weight > 0 && standings[at] == standing && !because[at].serves())
+            .collect();
+        spare.sort_by_key(|&(at, _)| (std::cmp::Reverse(servers[at].since), at));
+        for (at, weight) in spare {
+            if capacity >= needed {
+                return;
+            }
+            capacity += weight;
+            because[at] = match standing {
+                Standing::Flapping => Because::NeededThoughFlapping,
+                _ => Because::LeastBad,
+            };
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! One server: the votes of its checks add up to health, health changes add up to flapping, and a server that
+//! comes back begins with a small share. Whether it serves depends on its peers, and is `pool`'s business.
+
+use crate::config::{self, CheckId, Require};
+use crate::director::Change;
+use crate::event::Cause;
+use crate::evidence::Evidence;
+use crate::flap::Flap;
+use crate::intent::{Intents, Wish};
+use crate::source::{Health, Opinion};
+use crate::time::{Span, Time};
+
+/// Everything known of one server.
+#[derive(Clone, Debug)]
+pub(crate) struct Server {
+    /// One per check of the pool, in its order.
+    pub(crate) votes: Vec<Vote>,
+    pub(crate) intents: Intents,
+    /// The sum of the votes.
+    pub(crate) health: Health,
+    pub(crate) since: Time,
+    pub(crate) flap: Flap,
+    /// It was down, or out by somebody's word: when it serves again it begins with a small share.
+    pub(crate) cold: bool,
+    /// When its share began to grow.
+    pub(crate) ramp: Option<Time>,
+}
+
+/// What one check says of one server.
+#[derive(Clone, Debug)]
+pub(crate) struct Vote {
+    pub(crate) check: CheckId,
+    pub(crate) opinion: Opinion,
+    /// What decided it, and since when it holds. `None`: nothing heard yet.
+    pub(crate) decided: Option<(Evidence, u32, Time)>,
+}
+
+/// What a server is fit for, best first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    Up,
+    /// Up, but it changed its mind too often.
+    Flapping,
+    Unknown,
+    /// Down, and somebody perhaps could be served there.
+    Soft,
+    /// Down, and nobody can be served there.
+    Hard,
+    /// It has a name but no address yet.
+    Homeless,
+    /// Somebody's word.
+    Ordered(Wish),
+}
+
+/// From a tenth of its weight.
+const RAMP_FROM_PERCENT: u64 = 10;
+/// A ramp climbs on the full seconds of the clock, so that all ramps climb together and the table changes once.
+const RAMP_STEP: Span = Span::from_secs(1);
+
+impl Server {
+    pub(crate) fn new(now: Time, checks: &[config::Check]) -> Server {
+        let mut server = Server {
+            votes: Vec::new(),
+            intents: Intents::default(),
+            health: Health::Unknown,
+            since: now,
+            flap: Flap::default(),
+            cold: false,
+            ramp: None,
+        };
+        server.keep_votes_of(checks);
+        server
+    }
+
+    /// After a reload: checks that are gone lose their vote, new ones know nothing.
+    pub(crate) fn keep_votes_of(&mut self, checks: &[config::Check]) {
+        let mut old = std::mem::take(&mut self.votes);
+        self.votes = checks
+            .iter()
+            .map(|check| match old.iter().position(|vote| vote.check == check.id) {
+                Some(at) => old.swap_remove(at),
+                None => Vote { check: check.id, opinion: Opinion::default(), decided: None },
+            })
+            .collect();
+    }
+
+    /// Takes an opinion; the answer is whether it is different from the one before, and which vote it was.
+    pub(crate) fn vote(&mut self, now: Time, change: Change) -> Option<usize> {
+        let at = self.votes.iter().position(|vote| vote.check == change.check)?;
+        let vote = &mut self.votes[at];
+        let (before, after) = (vote.opinion, change.opinion);
+        vote.opinion = after;
+        if (before.health, before.hard) != (after.health, after.hard) {
+            vote.decided = Some((change.evidence, after.streak, now));
+        }
+        let same = Opinion { streak: after.streak, ..before } == after;
+        (!same).then_some(at)
+    }
+
+    /// Adds up the votes. The answer is the health before, if it is another one now.
+    pub(crate) fn settle(&mut self, now: Time, require: Require) -> Option<Health> {
+        let health = self.sum(require);
+        if health == self.health {
+            return None;
+        }
+        let before = std::mem::replace(&mut self.health, health);
+        self.since = now;
+        if before != Health::Unknown && health != Health::Unknown {
+            self.flap.turned(now);
+        }
+        Some(before)
+    }
+
+    pub(crate) fn standing(&self, now: Time, address: &config::Address) -> Standing {
+        let wish = self.intents.wish();
+        match (wish, self.health) {
+            (Wish::Maint | Wish::Drain | Wish::ForceDown, _) => Standing::Ordered(wish),
+            _ if matches!(address, config::Address::Name(..)) => Standing::Homeless,
+            (Wish::ForceUp, _) => Standing::Up,
+            (Wish::Ready, Health::Up) if self.flap.holds(now) => Standing::Flapping,
+            (Wish::Ready, Health::Up) => Standing::Up,
+            (Wish::Ready, Health::Unknown) => Standing::Unknown,
+            (Wish::Ready, Health::Down) if self.hard() => Standing::Hard,
+            (Wish::Ready, Health::Down) => Standing::Soft,
+        }
+    }
+
+    /// A check's latest connect was refused, or a wire tripped.
+    pub(crate) fn avoid(&self) -> bool {
+        self.votes.iter().any(|vote| vote.opinion.avoid)
+    }
+
+    /// The check that decided, with its evidence.
+    pub(crate) fn cause(&self, checks: &[config::Check], at: usize) -> Option<Cause> {
+        let (evidence, streak, _) = self.votes[at].decided.clone()?;
+        let check = &checks[at];
+        Some(Cause { check: check.id, check_name: check.name.clone(), evidence, streak })
+    }
+
+    /// The share of the work at `now`, in 256ths of a unit of weight.
+    pub(crate) fn share(&mut self, now: Time, weight: u16, slow_start: Span) -> u32 {
+        let full = u64::from(weight) * 256;
+        let Some(start) = self.ramp else { return full as u32 };
+        let climbed = full_second(now).since(start);
+        if now.since(start) >= slow_start || slow_start == Span::ZERO {
+            self.ramp = None;
+            return full as u32;
+        }
+        let percent = RAMP_FROM_PERCENT
+            + (100 - RAMP_FROM_PERCENT) * climbed.as_millis() / slow_start.as_millis().max(1);
+        (full * percent.min(100) / 100).max(1) as u32
+    }
+
+    /// When something changes here without an input.
+    pub(crate) fn wake(&self, now: Time, slow_start: Span) -> Time {
+        let ramp =
+            self.ramp.map_or(Time::NEVER, |start| (full_second(now) + RAMP_STEP).min(start + slow_start));
+        ramp.min(self.flap.wake(now))
+    }
+
+    fn sum(&self, require: Require) -> Health {
+        let count = |health| self.votes.iter().filter(|vote| vote.opinion.health == health).count();
+        let needed = match require {
+            Require::All => self.votes.len(),
+            Require::Any => self.votes.len().min(1),
+            Require::AtLeast(needed) => usize::from(needed).min(self.votes.len()),
+        };
+        let (up, unknown) = (count(Health::Up), count(Health::Unknown));
+        if up >= needed {
+            Health::Up
+        } else if up + unknown >= needed {
+            Health::Unknown
+        } else {
+            Health::Down
+        }
+    }
+
+    fn hard(&self) -> bool {
+        self.votes.iter().any(|vote| vote.opinion.hard)
+    }
+}
+
+fn full_second(now: Time) -> Time {
+    Time::from_nanos(now.as_nanos() / RAMP_STEP.as_nanos() * RAMP_STEP.as_nanos())
+}

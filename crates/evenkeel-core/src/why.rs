@@ -1,0 +1,101 @@
+//! Why a server does what it does, as values; `Display` gives the sentence.
+
+use crate::table::{Duty, Sessions};
+use std::fmt;
+
+/// Why a server does what it does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Because {
+    /// Serves: it is up, or forced up.
+    Up,
+    /// Serves although it flaps: without it there would be nobody, or fewer than `min-serving`.
+    NeededThoughFlapping,
+    /// Serves: nothing is known of it yet, and nobody is known to be up.
+    NobodyKnownToBeUp,
+    /// Serves although its checks fail: `min-serving` asks for it, and it may yet serve somebody.
+    LeastBad,
+    /// Serves: it is a backup, and no server can.
+    BackupServes,
+    /// Rests: it is a backup, and servers serve.
+    BackupRests,
+    /// Out: nothing is known of it yet, and others are up.
+    NotYetKnown,
+    /// Out: up, but held for a while because it changed its mind too often.
+    Flapping,
+    /// Out: nobody can be served there.
+    DownHard,
+    /// Out: its checks fail.
+    DownSoft,
+    /// Out: its name has no address yet.
+    NoAddress,
+    /// No new work: its weight is 0.
+    NoWeight,
+    /// No new work: somebody's word.
+    Drain,
+    /// Out: somebody's word.
+    Maint,
+    /// Out: somebody's word.
+    ForcedDown,
+}
+
+impl Because {
+    /// What it does.
+    pub fn duty(self) -> Duty {
+        match self {
+            Because::Up
+            | Because::NeededThoughFlapping
+            | Because::NobodyKnownToBeUp
+            | Because::LeastBad
+            | Because::BackupServes => Duty::Serve,
+            Because::NoWeight | Because::Drain => Duty::Drain,
+            Because::DownHard => Duty::Out(Sessions::Cut),
+            Because::BackupRests
+            | Because::NotYetKnown
+            | Because::Flapping
+            | Because::DownSoft
+            | Because::NoAddress
+            | Because::Maint
+            | Because::ForcedDown => Duty::Out(Sessions::Keep),
+        }
+    }
+
+    /// Whether it gets new work.
+    pub fn serves(self) -> bool {
+        self.duty() == Duty::Serve
+    }
+
+    /// Whether it should begin with a small share when it serves again.
+    pub(crate) fn chills(self) -> bool {
+        matches!(
+            self,
+            Because::Flapping
+                | Because::DownHard
+                | Because::DownSoft
+                | Because::Drain
+                | Because::Maint
+                | Because::ForcedDown
+        )
+    }
+}
+
+impl fmt::Display for Because {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Because::Up => "it is up",
+            Because::NeededThoughFlapping => "it flaps, but is needed",
+            Because::NobodyKnownToBeUp => "nobody is known to be up yet",
+            Because::LeastBad => "its checks fail, but min-serving needs it",
+            Because::BackupServes => "no server can",
+            Because::BackupRests => "it is a backup, and servers serve",
+            Because::NotYetKnown => "it was not heard of yet, and others are up",
+            Because::Flapping => "it changed too often and is held for a while",
+            Because::DownHard => "nobody can be served there",
+            Because::DownSoft => "its checks fail",
+            Because::NoAddress => "its name has no address yet",
+            Because::NoWeight => "its weight is 0",
+            Because::Drain => "somebody drains it",
+            Because::Maint => "somebody has it in maintenance",
+            Because::ForcedDown => "somebody forced it down",
+        })
+    }
+}
