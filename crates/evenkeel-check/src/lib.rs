@@ -2,3 +2,4 @@
 
 pub mod dialogue;
 pub mod engine;
+pub mod words;

@@ -1,5 +1,8 @@
 //! A monitor is a conversation, not a connection: bytes in, bytes out, never a socket. One file per protocol.
 
+pub mod expect;
+pub mod http;
+pub mod pattern;
 pub mod silence;
 
 use evenkeel_core::evidence::Reason;

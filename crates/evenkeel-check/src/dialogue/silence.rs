@@ -16,6 +16,22 @@
 //! With `tls`, `check tcp` ends after the TLS handshake: the certificate was good, nothing was asked.
 
 use super::{Dialogue, Step, Turn};
+use crate::words::{COMMON_BLOCK, COMMON_KEYS, Kind};
+use evenkeel_syntax::form::{Count, Form};
+
+/// `check half-open`.
+pub const HALF_OPEN: Kind = Kind {
+    name: "half-open",
+    form: Form {
+        head: "check half-open",
+        names: &[],
+        keys: &[COMMON_KEYS],
+        block: Some(&[COMMON_BLOCK]),
+        count: Count::Any,
+        doc: "SYN, SYN/ACK, RST: the port listens. Needs no root, and the server's `accept` never sees it.",
+    },
+    source: include_str!("silence.rs"),
+};
 
 /// Says nothing, waits for nothing.
 #[derive(Clone, Copy, Debug, Default)]
