@@ -1,5 +1,13 @@
 //! Joins the four crates below it and talks to people. A library only so that tests and fuzz targets can reach
 //! its parts; the product is the binary.
 
+pub mod api;
+pub mod clock;
 pub mod config;
+pub mod log;
+pub mod resolve;
+pub mod ring;
+pub mod run;
+pub mod screen;
+pub mod tell;
 pub mod verbs;

@@ -12,7 +12,9 @@ mod try_once;
 mod validate;
 mod why;
 
+use crate::api::client;
 use clap::{Parser, Subcommand};
+use std::io::Write;
 use std::process::ExitCode;
 
 #[derive(Debug, Parser)]
@@ -65,4 +67,22 @@ pub fn main() -> ExitCode {
         Verb::Events(args) => events::main(args),
         Verb::Fault(args) => fault::main(args),
     }
+}
+
+/// Prints what the daemon said.
+fn print(text: Result<String, client::Error>) -> ExitCode {
+    match text {
+        Ok(text) => {
+            // A closed pipe (`| head`) is a reader that has had enough.
+            let _closed = std::io::stdout().write_all(text.as_bytes());
+            ExitCode::SUCCESS
+        }
+        Err(error) => fail(&error),
+    }
+}
+
+/// Says why there is nothing to print: 1 if the daemon said no, 2 if it could not be asked.
+fn fail(error: &client::Error) -> ExitCode {
+    eprintln!("evenkeel: {error}");
+    ExitCode::from(if matches!(error, client::Error::Refused(_)) { 1 } else { 2 })
 }

@@ -1,0 +1,189 @@
+//! What the API says, as data: the server writes it, the verbs read it. Field names are a promise to programs:
+//! they may be added to, never changed.
+
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// `GET /v1/status`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Status {
+    /// Of evenkeel.
+    pub version: String,
+    /// Process id.
+    pub pid: u32,
+    /// Since the daemon's start.
+    pub uptime_s: f64,
+    /// The config file.
+    pub file: String,
+    /// In the order of the config.
+    pub services: Vec<Service>,
+    /// In the order of the config.
+    pub pools: Vec<Pool>,
+}
+
+/// One service.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Service {
+    /// Its name.
+    pub name: Arc<str>,
+    /// `127.0.0.1:80 http`.
+    pub listen: Vec<String>,
+    /// Which plane carries it.
+    pub plane: String,
+    /// Where requests go, by path prefix; the empty prefix takes all.
+    pub routes: Vec<Route>,
+}
+
+/// One route of a service.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Route {
+    /// Of the path.
+    pub prefix: Arc<str>,
+    /// Where such requests go.
+    pub pool: Arc<str>,
+}
+
+/// One pool: `GET /v1/pools/{pool}`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Pool {
+    /// Its name.
+    pub name: Arc<str>,
+    /// The names of its checks.
+    pub checks: Vec<Arc<str>>,
+    /// Who gets new work.
+    pub serving: Vec<Arc<str>>,
+    /// In the order of the config, backups too.
+    pub servers: Vec<Server>,
+}
+
+/// One server.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Server {
+    /// Unique in its pool.
+    pub name: Arc<str>,
+    /// As it stands in the config.
+    pub address: String,
+    /// Where a name leads, if `address` has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resolved: Option<String>,
+    /// `unknown`, `up` or `down`.
+    pub health: String,
+    /// `serving`, `draining` or `out`.
+    pub duty: String,
+    /// A sorry server.
+    pub backup: bool,
+    /// As configured, 0 to 256.
+    pub weight: u16,
+    /// What it gets of that now, in percent: less than 100 during slow start.
+    pub share_percent: f64,
+    /// Skipped by the relay for the moment: its last connect was refused.
+    pub avoid: bool,
+    /// Why its health is what it is: `http: L7 status 503`.
+    pub reason: String,
+    /// How long its health has been the same; absent if it never changed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub since_s: Option<f64>,
+    /// Connections or requests under way.
+    pub active: u64,
+    /// Requests or connections it was given since the daemon's start.
+    pub total: u64,
+}
+
+/// `GET /v1/pools/{pool}/servers/{server}`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Why {
+    /// Its pool.
+    pub pool: Arc<str>,
+    /// The row of the status.
+    pub server: Server,
+    /// How many of the checks must pass: `all`, `any`, `2 of 3`.
+    pub require: String,
+    /// The last change of its health, as the log told it; absent if it never changed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub decided: Option<Decided>,
+    /// One by one.
+    pub checks: Vec<Check>,
+}
+
+/// The last change of a server's health.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Decided {
+    /// Its number among the events.
+    pub seq: u64,
+    /// Wall time, RFC 3339.
+    pub at: String,
+    /// How long ago.
+    pub ago_s: f64,
+    /// The line of the log.
+    pub text: String,
+}
+
+/// One check on one server.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Check {
+    /// Its name.
+    pub name: Arc<str>,
+    /// `unknown`, `up` or `down`.
+    pub health: String,
+    /// `every 5s timeout 2s (connect 1s)`.
+    pub timing: String,
+    /// What makes it change its mind: `down after 3 fails over >= 1s, up after 2 passes in a row`.
+    pub rule: String,
+    /// What made it: `down after 3 fails over >= 1s: 3rd fail 12s ago`.
+    pub fired: String,
+    /// What would change it next: `2 passes in a row; next probe in 3s`.
+    pub next: String,
+    /// The last outcomes, oldest first: `+` pass, `x` refused, `t` timeout, `w` wrong answer.
+    pub history: String,
+    /// The evidence that decided its health.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub decided: Option<Evidence>,
+    /// The last outcome, if another.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last: Option<Evidence>,
+}
+
+/// One outcome, explained.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Evidence {
+    /// How long ago.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ago_s: Option<f64>,
+    /// `passed`, or `L7 status 503`.
+    pub outcome: String,
+    /// `hard`, `soft` or `local`; absent for a pass.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    /// The whole probe, in milliseconds.
+    pub took_ms: f64,
+    /// Its phases in order, in milliseconds: resolve, connect, tls, send, first byte, body. A phase that was not
+    /// reached is absent.
+    pub phases: Vec<Phase>,
+    /// The error of the system call behind it: `ECONNREFUSED`-like text with its number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub errno: Option<String>,
+    /// The bytes that decided, escaped as `\r\n`, `\x00`.
+    #[serde(skip_serializing_if = "String::is_empty", default)]
+    pub sample: String,
+}
+
+/// One phase of a probe.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Phase {
+    /// `connect`.
+    pub name: String,
+    /// In milliseconds.
+    pub ms: f64,
+}
+
+/// Any answer that is not 200.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Refusal {
+    /// The HTTP status.
+    pub status: u16,
+    /// What is wrong.
+    pub error: String,
+    /// A name that exists and looks like the one asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub did_you_mean: Option<String>,
+}
