@@ -4,8 +4,7 @@
 use crate::clock;
 use evenkeel_core::config::{CheckId, Config, PoolId, ServerId};
 use evenkeel_core::event::Event;
-use evenkeel_core::evidence::{Evidence, Kind, Verdict};
-use evenkeel_core::table::Duty;
+use evenkeel_core::evidence::Kind;
 use evenkeel_core::{Health, Time};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -50,9 +49,9 @@ pub enum Fact {
     /// A server's health changed.
     Health {
         /// Its pool.
-        pool: Arc<str>,
+        pool: String,
         /// Which one.
-        server: Arc<str>,
+        server: String,
         /// Before: `unknown`, `up` or `down`.
         from: String,
         /// After.
@@ -61,7 +60,7 @@ pub enum Fact {
         backup: bool,
         /// The check that decided.
         #[serde(skip_serializing_if = "Option::is_none")]
-        check: Option<Arc<str>>,
+        check: Option<String>,
         /// Where it failed: `L4`, `L6`, `L7`, `X`.
         #[serde(skip_serializing_if = "Option::is_none")]
         layer: Option<String>,
@@ -77,14 +76,14 @@ pub enum Fact {
         /// How many outcomes like it in a row.
         streak: u32,
         /// Who serves in the pool now.
-        serving: Vec<Arc<str>>,
+        serving: Vec<String>,
     },
     /// A server does something else than before.
     Duty {
         /// Its pool.
-        pool: Arc<str>,
+        pool: String,
         /// Which one.
-        server: Arc<str>,
+        server: String,
         /// Before: `serving`, `draining` or `out`.
         from: String,
         /// After.
@@ -93,17 +92,17 @@ pub enum Fact {
     /// A pool's backups serve from now on.
     BackupStarted {
         /// Which pool.
-        pool: Arc<str>,
+        pool: String,
     },
     /// A pool's backups rest from now on.
     BackupStopped {
         /// Which pool.
-        pool: Arc<str>,
+        pool: String,
     },
     /// Nobody serves in a pool.
     PoolEmpty {
         /// Which pool.
-        pool: Arc<str>,
+        pool: String,
     },
     /// A name's address changed, or why it has none.
     Resolved {
@@ -156,12 +155,15 @@ impl Names {
         names
     }
 
-    fn pool(&self, id: PoolId) -> Arc<str> {
-        self.pools.get(&id).cloned().unwrap_or_else(|| format!("#{}", id.0).into())
+    fn pool(&self, id: PoolId) -> String {
+        self.pools.get(&id).map_or_else(|| format!("#{}", id.0), |name| name.to_string())
     }
 
-    fn server(&self, id: ServerId) -> (Arc<str>, bool) {
-        self.servers.get(&id).cloned().unwrap_or_else(|| (format!("#{}", id.0).into(), false))
+    fn server(&self, id: ServerId) -> (String, bool) {
+        match self.servers.get(&id) {
+            Some((name, backup)) => (name.to_string(), *backup),
+            None => (format!("#{}", id.0), false),
+        }
     }
 
     /// The fact behind an event of the director.
@@ -176,13 +178,13 @@ impl Names {
                     from: health(*from).into(),
                     to: health(*to).into(),
                     backup,
-                    check: check.and_then(|check| self.checks.get(&check).cloned()),
+                    check: check.and_then(|check| self.checks.get(&check)).map(|name| name.to_string()),
                     layer: reason.map(|reason| reason.layer.to_string()),
                     reason: reason.map(|reason| reason.text.to_string()),
                     kind: reason.map(|reason| kind(reason.kind).into()),
                     took_ms: evidence.as_ref().map(|evidence| evidence.took.as_micros() as f64 / 1e3),
                     streak: *streak,
-                    serving: now_serving.clone(),
+                    serving: now_serving.iter().map(|name| name.to_string()).collect(),
                 }
             }
             Event::Duty { pool, server, from, to } => Fact::Duty {

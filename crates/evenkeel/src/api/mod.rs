@@ -82,7 +82,7 @@ impl Answer {
 impl Refusal {
     /// Something that does not exist, with the name that was perhaps meant.
     pub fn missing<'c>(what: &str, name: &str, others: impl IntoIterator<Item = &'c str>) -> Refusal {
-        let did_you_mean = evenkeel_syntax::nearest::closest(name, others).map(str::to_owned);
+        let did_you_mean = evenkeel_syntax::closest(name, others).map(str::to_owned);
         Refusal { status: 404, error: format!("no {what} \"{name}\""), did_you_mean }
     }
 

@@ -2,7 +2,6 @@
 //! they may be added to, never changed.
 
 use serde::{Deserialize, Serialize};
-use std::sync::Arc;
 
 /// `GET /v1/status`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -25,7 +24,7 @@ pub struct Status {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Service {
     /// Its name.
-    pub name: Arc<str>,
+    pub name: String,
     /// `127.0.0.1:80 http`.
     pub listen: Vec<String>,
     /// Which plane carries it.
@@ -38,20 +37,20 @@ pub struct Service {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Route {
     /// Of the path.
-    pub prefix: Arc<str>,
+    pub prefix: String,
     /// Where such requests go.
-    pub pool: Arc<str>,
+    pub pool: String,
 }
 
 /// One pool: `GET /v1/pools/{pool}`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Pool {
     /// Its name.
-    pub name: Arc<str>,
+    pub name: String,
     /// The names of its checks.
-    pub checks: Vec<Arc<str>>,
+    pub checks: Vec<String>,
     /// Who gets new work.
-    pub serving: Vec<Arc<str>>,
+    pub serving: Vec<String>,
     /// In the order of the config, backups too.
     pub servers: Vec<Server>,
 }
@@ -60,7 +59,7 @@ pub struct Pool {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Server {
     /// Unique in its pool.
-    pub name: Arc<str>,
+    pub name: String,
     /// As it stands in the config.
     pub address: String,
     /// Where a name leads, if `address` has one.
@@ -93,7 +92,7 @@ pub struct Server {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Why {
     /// Its pool.
-    pub pool: Arc<str>,
+    pub pool: String,
     /// The row of the status.
     pub server: Server,
     /// How many of the checks must pass: `all`, `any`, `2 of 3`.
@@ -122,7 +121,7 @@ pub struct Decided {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Check {
     /// Its name.
-    pub name: Arc<str>,
+    pub name: String,
     /// `unknown`, `up` or `down`.
     pub health: String,
     /// `every 5s timeout 2s (connect 1s)`.

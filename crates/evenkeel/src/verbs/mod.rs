@@ -1,16 +1,16 @@
 //! The verbs, one file each.
 
-mod config;
-mod demo;
-mod events;
-mod fault;
-mod fmt;
-mod probe;
-mod run;
-mod status;
-mod try_once;
-mod validate;
-mod why;
+pub mod config;
+pub mod demo;
+pub mod events;
+pub mod fault;
+pub mod fmt;
+pub mod probe;
+pub mod run;
+pub mod status;
+pub mod try_once;
+pub mod validate;
+pub mod why;
 
 use crate::api::client;
 use clap::{Parser, Subcommand};
