@@ -59,7 +59,9 @@ fn start_with(lookup: Lookup, tell: Box<dyn FnMut(Answer) + Send>) -> std::io::R
     let queue = Arc::new(Mutex::new(queue));
     for number in 0..WORKERS {
         let (queue, found) = (queue.clone(), wanted.clone());
-        thread::Builder::new().name(format!("resolve-{number}")).spawn(move || work(lookup, &queue, &found))?;
+        thread::Builder::new()
+            .name(format!("resolve-{number}"))
+            .spawn(move || work(lookup, &queue, &found))?;
     }
     let desk = Desk { names: HashMap::new(), jobs, tell };
     thread::Builder::new().name("resolve".into()).spawn(move || desk.run(&news))?;
@@ -166,7 +168,8 @@ impl Desk {
         known.due = now + if addresses.is_ok() { EVERY } else { EVERY_MISSING };
         let address = addresses.and_then(|found| {
             // A resolver that rotates its answers must not make the server wander.
-            let kept = known.told.as_ref().and_then(|told| told.as_ref().ok()).filter(|told| found.contains(told));
+            let kept =
+                known.told.as_ref().and_then(|told| told.as_ref().ok()).filter(|told| found.contains(told));
             kept.or(found.first()).copied().ok_or_else(|| "resolves to no address".to_owned())
         });
         self.learn(name, address);
@@ -196,7 +199,8 @@ mod tests {
     /// `good` has two addresses, in turning order; `bad` has none; anything else never answers.
     fn lookup(name: &str, port: u16) -> std::io::Result<Vec<SocketAddr>> {
         static TURN: AtomicU16 = AtomicU16::new(0);
-        let mut both = vec![SocketAddr::from(([127, 0, 0, 1], port)), SocketAddr::from(([127, 0, 0, 2], port))];
+        let mut both =
+            vec![SocketAddr::from(([127, 0, 0, 1], port)), SocketAddr::from(([127, 0, 0, 2], port))];
         both.rotate_left(usize::from(TURN.fetch_add(1, Ordering::Relaxed) % 2));
         match name {
             "good" => Ok(both),
@@ -227,7 +231,9 @@ mod tests {
     fn a_resolver_that_hangs_is_told_and_delays_nobody() {
         let (resolver, answers) = asked();
         resolver.want((1..WORKERS).map(|number| name(&format!("hangs-{number}"))).collect());
-        resolver.want((1..WORKERS).map(|number| name(&format!("hangs-{number}"))).chain([name("good")]).collect());
+        resolver.want(
+            (1..WORKERS).map(|number| name(&format!("hangs-{number}"))).chain([name("good")]).collect(),
+        );
         assert_eq!(answers.recv_timeout(DEADLINE / 2).unwrap().name, name("good"));
     }
 
@@ -247,7 +253,9 @@ mod tests {
         desk.ask_due(start + DEADLINE + Duration::from_millis(1));
         let told: Vec<Answer> = answers.try_iter().collect();
         assert_eq!(told.len(), 2, "{told:?}");
-        assert!(told.iter().all(|answer| answer.address == Err("no answer from the resolver within 5s".into())));
+        assert!(
+            told.iter().all(|answer| answer.address == Err("no answer from the resolver within 5s".into()))
+        );
     }
 
     #[test]

@@ -219,12 +219,16 @@ impl Fact {
                 let serving = if serving.is_empty() { "nobody".into() } else { serving.join(", ") };
                 format!("pool {pool} server {server}: {to}{}, now serving: {serving}", self.cause())
             }
-            Fact::Duty { pool, server, from, to } => format!("pool {pool} server {server}: {to} (was {from})"),
+            Fact::Duty { pool, server, from, to } => {
+                format!("pool {pool} server {server}: {to} (was {from})")
+            }
             Fact::BackupStarted { pool } => format!("pool {pool}: no server is left, the backup serves"),
             Fact::BackupStopped { pool } => format!("pool {pool}: a server is back, the backup rests"),
             Fact::PoolEmpty { pool } => format!("pool {pool}: nobody serves"),
             Fact::Resolved { name, address: Some(address), .. } => format!("name {name}: is {address}"),
-            Fact::Resolved { name, reason, .. } => format!("name {name}: {}", reason.as_deref().unwrap_or("?")),
+            Fact::Resolved { name, reason, .. } => {
+                format!("name {name}: {}", reason.as_deref().unwrap_or("?"))
+            }
             Fact::Reloaded => "config reloaded".into(),
             Fact::ReloadRefused { errors } => {
                 format!("reload refused, nothing changed: {}", errors.join("; "))

@@ -47,7 +47,8 @@ impl Door {
     /// Asks for a document of the model.
     pub fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Error> {
         let text = self.text(path)?;
-        serde_json::from_slice(&text).map_err(|error| Error::Broken(format!("not the JSON expected: {error}")))
+        serde_json::from_slice(&text)
+            .map_err(|error| Error::Broken(format!("not the JSON expected: {error}")))
     }
 
     /// Asks for a document as it is.
@@ -89,7 +90,8 @@ impl Door {
 /// Sends the request; returns the body of a 200.
 async fn open(socket: &Path, path: &str) -> Result<Incoming, Error> {
     let broken = |error: hyper::Error| Error::Broken(error.to_string());
-    let stream = UnixStream::connect(socket).await.map_err(|error| Error::Connect(socket.to_owned(), error))?;
+    let stream =
+        UnixStream::connect(socket).await.map_err(|error| Error::Connect(socket.to_owned(), error))?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
     // Its error is also the answer's.
     tokio::spawn(async move { connection.await.is_ok() });

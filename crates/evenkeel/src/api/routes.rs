@@ -76,7 +76,10 @@ struct Since {
     follow: Option<String>,
 }
 
-async fn events(desk: State<Desk>, query: Result<Query<Since>, axum::extract::rejection::QueryRejection>) -> Response {
+async fn events(
+    desk: State<Desk>,
+    query: Result<Query<Since>, axum::extract::rejection::QueryRejection>,
+) -> Response {
     let Ok(Query(Since { since, follow })) = query else {
         return refusal(Refusal::new(400, "since takes the number of an event: /v1/events?since=12"));
     };

@@ -32,7 +32,11 @@ pub fn main(args: Args) -> ExitCode {
     let coloured = screen::coloured();
     let mut out = std::io::stdout().lock();
     let mut print = |line: &[u8]| {
-        let text = if args.json { Some(String::from_utf8_lossy(line).into_owned()) } else { show(line, &args, coloured) };
+        let text = if args.json {
+            Some(String::from_utf8_lossy(line).into_owned())
+        } else {
+            show(line, &args, coloured)
+        };
         // A closed pipe (`| head`) is a reader that has had enough.
         text.is_none_or(|text| writeln!(out, "{text}").and_then(|()| out.flush()).is_ok())
     };

@@ -89,7 +89,10 @@ fn row(server: &Server) -> [(String, Tone); 9] {
         None => server.address.clone(),
     };
     [
-        (if server.backup { format!("{} (backup)", server.name) } else { server.name.to_string() }, Tone::Plain),
+        (
+            if server.backup { format!("{} (backup)", server.name) } else { server.name.to_string() },
+            Tone::Plain,
+        ),
         (address, Tone::Plain),
         (health, screen::tone(&server.health)),
         (server.since_s.map(screen::age).unwrap_or_default(), Tone::Plain),

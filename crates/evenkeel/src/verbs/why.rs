@@ -45,7 +45,12 @@ fn draw(why: &Why, coloured: bool) -> String {
     );
     match &why.decided {
         Some(decided) => {
-            out.push_str(&format!("  {} ago, {}: {}\n", screen::age(decided.ago_s), decided.at, decided.text));
+            out.push_str(&format!(
+                "  {} ago, {}: {}\n",
+                screen::age(decided.ago_s),
+                decided.at,
+                decided.text
+            ));
         }
         None => out.push_str(&format!("  {}\n", server.reason)),
     }
