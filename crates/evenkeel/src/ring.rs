@@ -26,9 +26,9 @@ impl Default for Ring {
 }
 
 impl Ring {
-    /// Keeps a fact, tells the listeners, and returns it with its number.
-    pub fn push(&mut self, fact: Fact, now: Time) -> Arc<Told> {
-        let told = Arc::new(fact.told(self.next, now));
+    /// Keeps a fact (and its line, if it brings one), tells the listeners, and returns it with its number.
+    pub fn push(&mut self, now: Time, fact: Fact, text: Option<String>) -> Arc<Told> {
+        let told = Arc::new(Told::new(self.next, now, fact, text));
         self.next += 1;
         if self.kept.len() == KEPT {
             self.kept.pop_front();
@@ -59,7 +59,7 @@ mod tests {
     fn the_ring_is_bounded_and_keeps_the_newest() {
         let mut ring = Ring::default();
         for _ in 0..KEPT + 10 {
-            ring.push(Fact::Reloaded, Time::ZERO);
+            ring.push(Time::ZERO, Fact::Reloaded, None);
         }
         let all = ring.since(0);
         assert_eq!((all.len(), all[0].seq, all[KEPT - 1].seq), (KEPT, 11, KEPT as u64 + 10));
@@ -70,9 +70,9 @@ mod tests {
     #[test]
     fn a_follower_misses_nothing_between_the_past_and_the_future() {
         let mut ring = Ring::default();
-        ring.push(Fact::Reloaded, Time::ZERO);
+        ring.push(Time::ZERO, Fact::Reloaded, None);
         let (past, mut future) = ring.follow(0);
-        ring.push(Fact::Stopping, Time::ZERO);
+        ring.push(Time::ZERO, Fact::Stopping, None);
         assert_eq!((past.len(), past[0].seq), (1, 1));
         assert_eq!(future.try_recv().unwrap().seq, 2);
     }

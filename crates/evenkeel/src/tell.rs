@@ -2,13 +2,10 @@
 //! place of ids, so that a line still means something when the config has changed.
 
 use crate::clock;
-use evenkeel_core::config::{CheckId, Config, PoolId, ServerId};
 use evenkeel_core::event::Event;
 use evenkeel_core::evidence::Kind;
-use evenkeel_core::{Health, Time};
+use evenkeel_core::{Span, Time};
 use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
-use std::sync::Arc;
 use std::time::SystemTime;
 
 /// One event as people and programs get it.
@@ -56,8 +53,6 @@ pub enum Fact {
         from: String,
         /// After.
         to: String,
-        /// A sorry server.
-        backup: bool,
         /// The check that decided.
         #[serde(skip_serializing_if = "Option::is_none")]
         check: Option<String>,
@@ -84,10 +79,26 @@ pub enum Fact {
         pool: String,
         /// Which one.
         server: String,
-        /// Before: `serving`, `draining` or `out`.
-        from: String,
+        /// Before: `serving`, `draining` or `out`; absent for a new server.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        from: Option<String>,
         /// After.
         to: String,
+        /// Why.
+        because: String,
+    },
+    /// Somebody wants something else of a server.
+    Intent {
+        /// Its pool.
+        pool: String,
+        /// Which one.
+        server: String,
+        /// `ready`, `drain`, `maint`, `force up` or `force down`.
+        wish: String,
+        /// Who.
+        author: String,
+        /// Why; may be empty.
+        reason: String,
     },
     /// A pool's backups serve from now on.
     BackupStarted {
@@ -101,6 +112,11 @@ pub enum Fact {
     },
     /// Nobody serves in a pool.
     PoolEmpty {
+        /// Which pool.
+        pool: String,
+    },
+    /// Somebody serves in a pool that was empty, or is new.
+    PoolServes {
         /// Which pool.
         pool: String,
     },
@@ -135,67 +151,43 @@ pub enum Fact {
     Stopping,
 }
 
-/// The names behind the ids of a config.
-#[derive(Debug, Default)]
-pub struct Names {
-    pools: HashMap<PoolId, Arc<str>>,
-    servers: HashMap<ServerId, (Arc<str>, bool)>,
-    checks: HashMap<CheckId, Arc<str>>,
-}
-
-impl Names {
-    /// Of this config.
-    pub fn new(config: &Config) -> Names {
-        let mut names = Names::default();
-        for pool in &config.pools {
-            names.pools.insert(pool.id, pool.name.clone());
-            names.servers.extend(pool.servers.iter().map(|one| (one.id, (one.name.clone(), one.backup))));
-            names.checks.extend(pool.checks.iter().map(|check| (check.id, check.name.clone())));
-        }
-        names
-    }
-
-    fn pool(&self, id: PoolId) -> String {
-        self.pools.get(&id).map_or_else(|| format!("#{}", id.0), |name| name.to_string())
-    }
-
-    fn server(&self, id: ServerId) -> (String, bool) {
-        match self.servers.get(&id) {
-            Some((name, backup)) => (name.to_string(), *backup),
-            None => (format!("#{}", id.0), false),
-        }
-    }
-
-    /// The fact behind an event of the director.
-    pub fn fact(&self, event: &Event) -> Fact {
+impl From<&Event> for Fact {
+    fn from(event: &Event) -> Fact {
         match event {
-            Event::Health { pool, server, from, to, check, evidence, streak, now_serving } => {
-                let reason = evidence.as_ref().and_then(|evidence| evidence.verdict.reason());
-                let (server, backup) = self.server(*server);
+            Event::Health { who, from, to, cause, now_serving } => {
+                let reason = cause.as_ref().and_then(|cause| cause.evidence.verdict.reason());
                 Fact::Health {
-                    pool: self.pool(*pool),
-                    server,
-                    from: health(*from).into(),
-                    to: health(*to).into(),
-                    backup,
-                    check: check.and_then(|check| self.checks.get(&check)).map(|name| name.to_string()),
+                    pool: who.pool_name.to_string(),
+                    server: who.server_name.to_string(),
+                    from: from.to_string(),
+                    to: to.to_string(),
+                    check: cause.as_ref().map(|cause| cause.check_name.to_string()),
                     layer: reason.map(|reason| reason.layer.to_string()),
                     reason: reason.map(|reason| reason.text.to_string()),
-                    kind: reason.map(|reason| kind(reason.kind).into()),
-                    took_ms: evidence.as_ref().map(|evidence| evidence.took.as_micros() as f64 / 1e3),
-                    streak: *streak,
+                    kind: reason.map(|reason| kind(reason.kind).to_owned()),
+                    took_ms: cause.as_ref().map(|cause| ms(cause.evidence.took)),
+                    streak: cause.as_ref().map_or(0, |cause| cause.streak),
                     serving: now_serving.iter().map(|name| name.to_string()).collect(),
                 }
             }
-            Event::Duty { pool, server, from, to } => Fact::Duty {
-                pool: self.pool(*pool),
-                server: self.server(*server).0,
-                from: from.to_string(),
+            Event::Duty { who, from, to, because } => Fact::Duty {
+                pool: who.pool_name.to_string(),
+                server: who.server_name.to_string(),
+                from: from.map(|duty| duty.to_string()),
                 to: to.to_string(),
+                because: because.to_string(),
             },
-            Event::BackupStarted { pool } => Fact::BackupStarted { pool: self.pool(*pool) },
-            Event::BackupStopped { pool } => Fact::BackupStopped { pool: self.pool(*pool) },
-            Event::PoolEmpty { pool } => Fact::PoolEmpty { pool: self.pool(*pool) },
+            Event::Intent { who, intent } => Fact::Intent {
+                pool: who.pool_name.to_string(),
+                server: who.server_name.to_string(),
+                wish: intent.wish.to_string(),
+                author: intent.author.to_string(),
+                reason: intent.reason.to_string(),
+            },
+            Event::BackupStarted { pool_name, .. } => Fact::BackupStarted { pool: pool_name.to_string() },
+            Event::BackupStopped { pool_name, .. } => Fact::BackupStopped { pool: pool_name.to_string() },
+            Event::PoolEmpty { pool_name, .. } => Fact::PoolEmpty { pool: pool_name.to_string() },
+            Event::PoolServes { pool_name, .. } => Fact::PoolServes { pool: pool_name.to_string() },
         }
     }
 }
@@ -212,19 +204,9 @@ impl Fact {
         }
     }
 
-    /// The line of the log, without time and level.
-    pub fn text(&self) -> String {
+    /// The line of the log, without time and level, for what the daemon itself does.
+    fn text(&self) -> String {
         match self {
-            Fact::Health { pool, server, to, serving, .. } => {
-                let serving = if serving.is_empty() { "nobody".into() } else { serving.join(", ") };
-                format!("pool {pool} server {server}: {to}{}, now serving: {serving}", self.cause())
-            }
-            Fact::Duty { pool, server, from, to } => {
-                format!("pool {pool} server {server}: {to} (was {from})")
-            }
-            Fact::BackupStarted { pool } => format!("pool {pool}: no server is left, the backup serves"),
-            Fact::BackupStopped { pool } => format!("pool {pool}: a server is back, the backup rests"),
-            Fact::PoolEmpty { pool } => format!("pool {pool}: nobody serves"),
             Fact::Resolved { name, address: Some(address), .. } => format!("name {name}: is {address}"),
             Fact::Resolved { name, reason, .. } => {
                 format!("name {name}: {}", reason.as_deref().unwrap_or("?"))
@@ -236,35 +218,19 @@ impl Fact {
             Fact::PlaneFailed { plane, failed } => format!("plane {plane}: {}", failed.join("; ")),
             Fact::Started => format!("evenkeel {} runs", env!("CARGO_PKG_VERSION")),
             Fact::Stopping => "stopping".into(),
+            _ => unreachable!("the director's events bring their own line"),
         }
-    }
-
-    /// ` (check http, L7 status 503, 12ms, 3rd in a row)`, as far as it is known.
-    fn cause(&self) -> String {
-        let Fact::Health { check, layer, reason, took_ms, streak, .. } = self else { return String::new() };
-        let mut parts = Vec::new();
-        parts.extend(check.as_ref().map(|check| format!("check {check}")));
-        match (layer, reason) {
-            (Some(layer), Some(reason)) => parts.push(format!("{layer} {reason}")),
-            _ if took_ms.is_some() => parts.push("passed".into()),
-            _ => {}
-        }
-        let span = |ms: &f64| evenkeel_core::Span::from_micros((ms * 1e3) as u64).to_string();
-        parts.extend(took_ms.as_ref().map(span));
-        if *streak > 1 {
-            parts.push(format!("{} in a row", ordinal(*streak)));
-        }
-        if parts.is_empty() { String::new() } else { format!(" ({})", parts.join(", ")) }
-    }
-
-    /// The event with its place in the sequence, as of now.
-    pub fn told(self, seq: u64, when: Time) -> Told {
-        let at = clock::rfc3339(SystemTime::now());
-        Told { seq, at, level: self.level(), text: self.text(), fact: self, when }
     }
 }
 
 impl Told {
+    /// A fact with its place in the sequence, as of now. `text` is the line of the log, if the fact has one of
+    /// its own (the director's events do).
+    pub fn new(seq: u64, when: Time, fact: Fact, text: Option<String>) -> Told {
+        let at = clock::rfc3339(SystemTime::now());
+        Told { seq, at, level: fact.level(), text: text.unwrap_or_else(|| fact.text()), fact, when }
+    }
+
     /// Writes it to the log.
     pub fn log(&self) {
         let object = serde_json::to_string(&self.fact).unwrap_or_default();
@@ -273,15 +239,6 @@ impl Told {
             Level::Info => tracing::info!(object, "{}", self.text),
             Level::Warn => tracing::warn!(object, "{}", self.text),
         }
-    }
-}
-
-/// The word for a health.
-pub fn health(health: Health) -> &'static str {
-    match health {
-        Health::Unknown => "unknown",
-        Health::Up => "up",
-        Health::Down => "down",
     }
 }
 
@@ -294,14 +251,7 @@ pub fn kind(kind: Kind) -> &'static str {
     }
 }
 
-/// `1st`, `2nd`, `3rd`, `4th`, `11th`, `21st`.
-pub fn ordinal(number: u32) -> String {
-    let ending = match (number % 100, number % 10) {
-        (11..=13, _) => "th",
-        (_, 1) => "st",
-        (_, 2) => "nd",
-        (_, 3) => "rd",
-        _ => "th",
-    };
-    format!("{number}{ending}")
+/// A span as the API writes it, in milliseconds.
+pub fn ms(span: Span) -> f64 {
+    span.as_nanos() as f64 / 1e6
 }
