@@ -8,6 +8,7 @@ use crate::pool::{Known, Pool};
 use crate::source::Opinion;
 use crate::table::{PoolTable, Table};
 use crate::time::Time;
+use crate::why::Account;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -90,6 +91,12 @@ impl Director {
     /// The config it works by.
     pub fn config(&self) -> &Arc<Config> {
         &self.config
+    }
+
+    /// All that it knows of one server, for people; `None` if it does not know it.
+    pub fn account(&self, now: Time, server: ServerId) -> Option<Account<'_>> {
+        let &(pool, server) = self.places.get(&server)?;
+        Some(self.pools[pool].account(now, server))
     }
 
     fn change(&mut self, now: Time, change: Change, events: &mut Vec<Event>) -> bool {

@@ -8,7 +8,7 @@ use crate::server::{Server, Standing};
 use crate::source::Health;
 use crate::table::{Duty, PoolTable, Row};
 use crate::time::Time;
-use crate::why::Because;
+use crate::why::{Account, Because};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -71,6 +71,19 @@ impl Pool {
             pool_name: self.config.name.clone(),
             server: server.id,
             server_name: server.name.clone(),
+        }
+    }
+
+    /// All that is known of one server at `now`.
+    pub(crate) fn account(&self, now: Time, at: usize) -> Account<'_> {
+        let server = &self.servers[at];
+        Account {
+            health: server.health,
+            since: server.since,
+            because: self.because[at],
+            held_until: server.flap.until(now),
+            intents: server.intents.iter().collect(),
+            votes: &server.votes,
         }
     }
 

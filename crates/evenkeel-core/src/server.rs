@@ -1,14 +1,14 @@
 //! One server: the votes of its checks add up to health, health changes add up to flapping, and a server that
 //! comes back begins with a small share. Whether it serves depends on its peers, and is `pool`'s business.
 
-use crate::config::{self, CheckId, Require};
+use crate::config::{self, Require};
 use crate::director::Change;
 use crate::event::Cause;
-use crate::evidence::Evidence;
 use crate::flap::Flap;
 use crate::intent::{Intents, Wish};
 use crate::source::{Health, Opinion};
 use crate::time::{Span, Time};
+use crate::why::Vote;
 
 /// Everything known of one server.
 #[derive(Clone, Debug)]
@@ -24,15 +24,6 @@ pub(crate) struct Server {
     pub(crate) cold: bool,
     /// When its share began to grow.
     pub(crate) ramp: Option<Time>,
-}
-
-/// What one check says of one server.
-#[derive(Clone, Debug)]
-pub(crate) struct Vote {
-    pub(crate) check: CheckId,
-    pub(crate) opinion: Opinion,
-    /// What decided it, and since when it holds. `None`: nothing heard yet.
-    pub(crate) decided: Option<(Evidence, u32, Time)>,
 }
 
 /// What a server is fit for, best first.

@@ -1,7 +1,40 @@
 //! Why a server does what it does, as values; `Display` gives the sentence.
 
+use crate::config::CheckId;
+use crate::evidence::Evidence;
+use crate::intent::Intent;
+use crate::source::{Health, Opinion};
 use crate::table::{Duty, Sessions};
+use crate::time::Time;
 use std::fmt;
+
+/// All that the director knows of one server.
+#[derive(Clone, Debug)]
+pub struct Account<'a> {
+    /// The sum of its checks.
+    pub health: Health,
+    /// Since when.
+    pub since: Time,
+    /// Why it does what it does.
+    pub because: Because,
+    /// It flaps, and is held until then.
+    pub held_until: Option<Time>,
+    /// What people and agents want of it.
+    pub intents: Vec<&'a Intent>,
+    /// One per check of its pool, in its order.
+    pub votes: &'a [Vote],
+}
+
+/// What one check says of one server.
+#[derive(Clone, Debug)]
+pub struct Vote {
+    /// Which check.
+    pub check: CheckId,
+    /// What it says.
+    pub opinion: Opinion,
+    /// What decided it, how many like it in a row, and since when it holds. `None`: nothing heard yet.
+    pub decided: Option<(Evidence, u32, Time)>,
+}
 
 /// Why a server does what it does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
