@@ -12,6 +12,7 @@ mod flap;
 pub mod hash;
 pub mod history;
 pub mod intent;
+pub mod pick;
 mod pool;
 pub mod probe;
 pub mod schedule;
