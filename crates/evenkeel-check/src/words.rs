@@ -1,8 +1,17 @@
 //! The words of a `check` line: which kinds there are, what each may say, and what it means for the engine.
 //! Which checks a pool has, and what they are called, is the config's business.
 
-use crate::dialogue::{expect, http, silence};
+mod read;
+
+pub(crate) use read::{bytes_of, content_of, pattern_of};
+pub use read::{read, rule, timing};
+
+use crate::dialogue::{Dialogue, expect, http, silence};
+use crate::engine::Spec;
+use evenkeel_core::config::{Rule, Timing};
 use evenkeel_syntax::form::{Count, Form, Shape, Slot};
+use evenkeel_syntax::{Diagnostic, Reading};
+use std::sync::Arc;
 
 /// A kind of check.
 #[derive(Clone, Copy, Debug)]
@@ -13,6 +22,39 @@ pub struct Kind {
     pub form: Form,
     /// The source of its dialogue's file, whose `//!` text is its page of the reference.
     pub(crate) source: &'static str,
+    /// What carries it.
+    pub(crate) transport: Carried,
+    /// The conversation that a line asks for; with an error, if it makes none.
+    pub(crate) read: fn(&Reading<'_>, &mut Vec<Diagnostic>) -> Option<Arc<dyn Dialogue>>,
+}
+
+/// What carries a kind of conversation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Carried {
+    HalfOpen,
+    Stream,
+}
+
+/// What a check line means.
+#[derive(Clone, Debug)]
+pub struct CheckWords {
+    /// When to ask.
+    pub timing: Timing,
+    /// What the answers mean.
+    pub rule: Rule,
+    /// How to ask.
+    pub spec: Arc<Spec>,
+    /// Which port to ask instead of the server's.
+    pub port: Option<u16>,
+}
+
+/// What holds where a check line says nothing.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Defaults {
+    /// When to ask.
+    pub timing: Timing,
+    /// What the answers mean.
+    pub rule: Rule,
 }
 
 impl Kind {

@@ -38,11 +38,15 @@
 //! reset counts. 96 KiB are heard at most: `L7 no "OK" in 98304 bytes`.
 
 use super::pattern::Pattern;
+use super::silence::Silence;
 use super::{Dialogue, End, HEARD_MAX, Step, Turn};
-use crate::words::{COMMON_BLOCK, COMMON_KEYS, Kind, STREAM_BLOCK, STREAM_KEYS, line, name};
+use crate::words::{COMMON_BLOCK, COMMON_KEYS, Carried, Kind, STREAM_BLOCK, STREAM_KEYS};
+use crate::words::{bytes_of, content_of, line, name, pattern_of};
 use evenkeel_core::evidence::{Layer, Mark, Reason};
 use evenkeel_syntax::form::{Count, Form, Shape};
+use evenkeel_syntax::{Diagnostic, Reading};
 use std::ops::Range;
+use std::sync::Arc;
 
 /// `check tcp`.
 pub const TCP: Kind = Kind {
@@ -56,35 +60,91 @@ pub const TCP: Kind = Kind {
         doc: "A whole connection, closed with FIN; then, if the block says so, a conversation.",
     },
     source: include_str!("expect.rs"),
+    transport: Carried::Stream,
+    read,
 };
 
 const BLOCK: &[Form] = &[
-    line("send hex", &[name("bytes", Shape::Rest)], Count::Any, "Sends these bytes: `00 ff 0a` or `00ff0a`."),
+    line(
+        "send hex",
+        &[name("bytes", Shape::Rest)],
+        Count::Step,
+        "Sends these bytes: `00 ff 0a` or `00ff0a`.",
+    ),
     line(
         "send file",
         &[name("file", Shape::Path)],
         Count::Any,
         "Sends a file's content, read with the config.",
     ),
-    line("send", &[name("text", Shape::Text)], Count::Any, "Sends exactly this."),
-    line("expect not hex", &[name("bytes", Shape::Rest)], Count::Any, "Fails when these bytes are heard."),
+    line("send", &[name("text", Shape::Text)], Count::Step, "Sends exactly this."),
+    line("expect not hex", &[name("bytes", Shape::Rest)], Count::Step, "Fails when these bytes are heard."),
     line(
         "expect not regex",
         &[name("pattern", Shape::Text)],
         Count::Any,
         "Fails when something heard matches.",
     ),
-    line("expect not", &[name("text", Shape::Text)], Count::Any, "Fails when this is heard."),
-    line("expect hex", &[name("bytes", Shape::Rest)], Count::Any, "Waits for these bytes."),
-    line("expect regex", &[name("pattern", Shape::Text)], Count::Any, "Waits for something that matches."),
+    line("expect not", &[name("text", Shape::Text)], Count::Step, "Fails when this is heard."),
+    line("expect hex", &[name("bytes", Shape::Rest)], Count::Step, "Waits for these bytes."),
+    line("expect regex", &[name("pattern", Shape::Text)], Count::Step, "Waits for something that matches."),
     line(
         "expect length",
         &[name("bytes", Shape::Number { min: 1, max: HEARD_MAX as u64 })],
-        Count::Any,
+        Count::Step,
         "Waits for so many bytes more.",
     ),
-    line("expect", &[name("text", Shape::Text)], Count::Any, "Waits for this."),
+    line("expect", &[name("text", Shape::Text)], Count::Step, "Waits for this."),
 ];
+
+fn read(line: &Reading<'_>, errors: &mut Vec<Diagnostic>) -> Option<Arc<dyn Dialogue>> {
+    let lines = line.block().iter().filter(|line| line.form().count == Count::Step);
+    let lines: Vec<&Reading<'_>> = lines.collect();
+    let before = errors.len();
+    let steps: Vec<Line> = lines.iter().filter_map(|line| step(line, errors)).collect();
+    if errors.len() > before {
+        return None;
+    }
+    if steps.is_empty() {
+        return Some(Arc::new(Silence));
+    }
+    match Expect::new(steps) {
+        Ok(expect) => Some(Arc::new(expect)),
+        Err((at, why)) => {
+            errors.push(Diagnostic::error(lines[at].place(), why).label("cannot stand here"));
+            None
+        }
+    }
+}
+
+/// What one line of the block means; an error, if it means nothing.
+fn step(line: &Reading<'_>, errors: &mut Vec<Diagnostic>) -> Option<Line> {
+    let head = line.head();
+    if head == "expect length" {
+        return Some(Line::Length(usize::try_from(line.number("bytes")?).ok()?));
+    }
+    if head == "send file" {
+        return Some(Line::Send(content_of(line.word("file")?, errors)?));
+    }
+    let bytes = match head.ends_with("hex") {
+        true => Some(bytes_of(line.rest("bytes"), errors)?),
+        false => line.bytes("text").map(<[u8]>::to_vec),
+    };
+    if head.starts_with("send") {
+        return bytes.map(Line::Send);
+    }
+    let pattern = match (bytes, line.word("pattern")) {
+        (_, Some(word)) => pattern_of(word, errors)?,
+        (Some(bytes), None) => {
+            let pattern = if head.ends_with("hex") { Pattern::hex(&bytes) } else { Pattern::text(&bytes) };
+            let tell =
+                |why: String| errors.push(Diagnostic::error(line.place(), why).label("say what to look for"));
+            pattern.map_err(tell).ok()?
+        }
+        (None, None) => return None,
+    };
+    Some(if head.starts_with("expect not") { Line::Not(pattern) } else { Line::Expect(pattern) })
+}
 
 /// A conversation in steps.
 #[derive(Clone, Debug, Default)]

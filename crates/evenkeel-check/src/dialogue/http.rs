@@ -40,109 +40,16 @@
 
 mod answer;
 mod request;
+mod words;
 
 pub use request::{Made, Request};
+pub use words::KIND;
 
 use self::answer::{BodyState, Head};
 use super::pattern::{Pattern, quoted};
 use super::{Dialogue, End, Step, Turn};
-use crate::words::{COMMON_BLOCK, COMMON_KEYS, Kind, STREAM_BLOCK, STREAM_KEYS, key, line, name, word};
 use evenkeel_core::evidence::{Layer, Mark, Reason};
-use evenkeel_syntax::form::{Count, Form, Shape, Slot};
 use std::ops::{Range, RangeInclusive};
-
-/// `check http`.
-pub const KIND: Kind = Kind {
-    name: "http",
-    form: Form {
-        head: "check http",
-        names: &[Slot {
-            name: "path",
-            shape: Shape::Path,
-            optional: true,
-            default: Some("/"),
-            doc: "What is asked for, with its query if it has one.",
-        }],
-        keys: &[KEYS, COMMON_KEYS, STREAM_KEYS],
-        block: Some(&[BLOCK, COMMON_BLOCK, STREAM_BLOCK]),
-        count: Count::Any,
-        doc: "One HTTP/1 request; its status, header and body are judged.",
-    },
-    source: include_str!("http.rs"),
-};
-
-const KEYS: &[Slot] = &[
-    key("method", Shape::Text, "GET", "Any method."),
-    key("host", Shape::Text, "the address asked", "What `Host` says."),
-    key("version", Shape::OneOf(&["1.0", "1.1"]), "1.1", "The version of HTTP that is spoken."),
-    key("follow", Shape::Number { min: 0, max: 10 }, "0", "Redirects to the same server that are followed."),
-];
-
-const BLOCK: &[Form] = &[
-    line(
-        "header",
-        &[name("name", Shape::Text), name("value", Shape::Text)],
-        Count::Any,
-        "Adds a field to the request, or replaces the one that would be sent.",
-    ),
-    line(
-        "body file",
-        &[name("file", Shape::Path)],
-        Count::Maybe,
-        "Sends a file's content with the request. It is read once, with the config.",
-    ),
-    line("body", &[name("text", Shape::Text)], Count::Maybe, "Sends this with the request."),
-    line(
-        "raw",
-        &[name("request", Shape::Text)],
-        Count::Maybe,
-        "Sends exactly this instead of a request of ours, `\\r\\n\\r\\n` and all.",
-    ),
-    line(
-        "expect status",
-        &[name("statuses", Shape::Rest)],
-        Count::Maybe,
-        "Statuses that pass: `200`, `200-299`, or several of these. Without it 200-399.",
-    ),
-    line(
-        "expect header not",
-        &[name("name", Shape::Text)],
-        Count::Any,
-        "The answer must not have this field.",
-    ),
-    line(
-        "expect header",
-        &[name("name", Shape::Text), word("regex"), name("pattern", Shape::Text)],
-        Count::Any,
-        "A value of this field must match.",
-    ),
-    line(
-        "expect header",
-        &[name("name", Shape::Text), name("value", Shape::Text)],
-        Count::Any,
-        "A value of this field must be exactly this.",
-    ),
-    line("expect header", &[name("name", Shape::Text)], Count::Any, "The answer must have this field."),
-    line(
-        "expect body not regex",
-        &[name("pattern", Shape::Text)],
-        Count::Any,
-        "Nothing in the body's first 64 KiB may match.",
-    ),
-    line(
-        "expect body not",
-        &[name("text", Shape::Text)],
-        Count::Any,
-        "The body's first 64 KiB must not hold this.",
-    ),
-    line(
-        "expect body regex",
-        &[name("pattern", Shape::Text)],
-        Count::Any,
-        "Something in the body's first 64 KiB must match.",
-    ),
-    line("expect body", &[name("text", Shape::Text)], Count::Any, "The body's first 64 KiB must hold this."),
-];
 
 /// One request and what must be true of its answer.
 #[derive(Clone, Debug)]

@@ -16,8 +16,9 @@
 //! With `tls`, `check tcp` ends after the TLS handshake: the certificate was good, nothing was asked.
 
 use super::{Dialogue, Step, Turn};
-use crate::words::{COMMON_BLOCK, COMMON_KEYS, Kind};
+use crate::words::{COMMON_BLOCK, COMMON_KEYS, Carried, Kind};
 use evenkeel_syntax::form::{Count, Form};
+use std::sync::Arc;
 
 /// `check half-open`.
 pub const HALF_OPEN: Kind = Kind {
@@ -31,6 +32,8 @@ pub const HALF_OPEN: Kind = Kind {
         doc: "SYN, SYN/ACK, RST: the port listens. Needs no root, and the server's `accept` never sees it.",
     },
     source: include_str!("silence.rs"),
+    transport: Carried::HalfOpen,
+    read: |_, _| Some(Arc::new(Silence)),
 };
 
 /// Says nothing, waits for nothing.
