@@ -1,5 +1,5 @@
-//! `evenkeel fault`: a server that fails on demand and a client that tells what became of every request, for the
-//! demo, the stories and the benches. Nobody needs either in production, so the verb is hidden.
+//! `evenkeel fault`: a server that fails on demand and a client that tells what became of every request, for
+//! the demo, the stories and the benches. Nobody needs either in production, so the verb is hidden.
 
 pub(crate) mod ask;
 mod behaviour;
