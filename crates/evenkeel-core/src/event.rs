@@ -113,7 +113,8 @@ impl fmt::Display for Event {
                 if let Some(cause) = cause {
                     write!(f, " ({cause})")?;
                 }
-                if (*to == Health::Up) != because.serves() && *to != Health::Unknown {
+                let rests = *because == Because::BackupRests;
+                if (*to == Health::Up) != because.serves() && *to != Health::Unknown && !rests {
                     write!(f, ", but {}, because {because}", because.duty())?;
                 }
                 write!(f, ", now serving: {}", names(now_serving))
