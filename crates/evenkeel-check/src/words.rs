@@ -104,7 +104,17 @@ pub const COMMON_KEYS: &[Slot] = &[
         default: None,
         doc: "Asks this port instead of the server's.",
     },
+    Slot {
+        name: "as",
+        shape: Shape::Name,
+        optional: true,
+        default: None,
+        doc: "What it is called in logs; without it by its kind, and the second of a kind `http-2`.",
+    },
 ];
+
+/// When a check asks: the first of [`COMMON_KEYS`], which `defaults` may say too.
+pub const TIMING_KEYS: &[Slot] = COMMON_KEYS.split_at(4).0;
 
 /// What every check line that opens a whole connection may say.
 pub const STREAM_KEYS: &[Slot] = &[
