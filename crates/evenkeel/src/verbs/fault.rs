@@ -6,6 +6,7 @@ mod behaviour;
 mod serve;
 mod talk;
 
+pub(crate) use behaviour::duration;
 use std::process::ExitCode;
 use tokio::sync::mpsc;
 
