@@ -60,6 +60,10 @@ pub struct Sight {
     pub last_fail: Option<Evidence>,
 }
 
+/// Takes a change, or gives it back because there is no room now. Called on the engine's thread; must not block.
+/// A closure and not a queue, because a change is not all that may stand in the one queue of whoever decides.
+pub type Changes = Box<dyn FnMut(Change) -> Result<(), Change> + Send>;
+
 /// Why there is no engine.
 #[derive(Debug)]
 pub enum Error {
@@ -79,9 +83,9 @@ enum Command {
 const COMMANDS: usize = 64;
 
 impl Engine {
-    /// Starts the thread. What sources think, whenever that changes, goes to `changes`; while that is full, the
-    /// newest opinion of each source is kept and offered again.
-    pub fn start(changes: SyncSender<Change>) -> Result<Engine, Error> {
+    /// Starts the thread. What sources think, whenever that changes, goes to `changes`; while that takes none,
+    /// the newest opinion of each source is kept and offered again.
+    pub fn start(changes: Changes) -> Result<Engine, Error> {
         let (commands, inbox) = sync_channel(COMMANDS);
         let bell = Arc::new(Bell::new().map_err(Error::Poll)?);
         let counters = Arc::new(Counters::default());

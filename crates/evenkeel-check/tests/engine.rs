@@ -7,7 +7,7 @@ use evenkeel_core::config::{Address, CheckId, Down, Rule, ServerId, Timing};
 use evenkeel_core::{Change, Health, Span};
 use servers::{Ask, Server};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::time::{Duration, Instant};
 
 fn target(server: u32, check: u32, address: Address, spec: &Arc<Spec>) -> Target {
@@ -32,6 +32,13 @@ fn spec(transport: Transport) -> Arc<Spec> {
     Arc::new(Spec { kind: "ask", transport, dialogue: Arc::new(Ask) })
 }
 
+fn into(queue: SyncSender<Change>) -> evenkeel_check::engine::Changes {
+    Box::new(move |change| match queue.try_send(change) {
+        Err(TrySendError::Full(change)) => Err(change),
+        _ => Ok(()),
+    })
+}
+
 fn next(changes: &Receiver<Change>) -> Change {
     changes.recv_timeout(Duration::from_secs(10)).expect("the engine reports")
 }
@@ -39,7 +46,7 @@ fn next(changes: &Receiver<Change>) -> Change {
 #[test]
 fn a_healthy_server_is_up_a_refusing_one_down_and_a_killed_one_goes_down() {
     let (queue, changes) = sync_channel(64);
-    let engine = Engine::start(queue).unwrap();
+    let engine = Engine::start(into(queue)).unwrap();
     let mut good = Server::answering(b"OK\n");
     let refusing = servers::refusing();
     let spec = spec(Transport::Stream(Stream::default()));

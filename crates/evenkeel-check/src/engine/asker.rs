@@ -8,7 +8,7 @@ use super::outbox::Outbox;
 use super::roster::{NONE, Roster, State};
 use super::stats::{Counters, add};
 use super::wheel::{TICK, Wheel};
-use super::{Command, Sight, Target};
+use super::{Changes, Command, Sight, Target};
 use crate::dialogue::HEARD_MAX;
 use crate::sys::{self, Bell, NOT_READY, Poll, Ready};
 use crate::transport::parting::Parting;
@@ -22,7 +22,7 @@ use std::io;
 use std::os::fd::RawFd;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::mpsc::{Receiver, SyncSender, TryRecvError};
+use std::sync::mpsc::{Receiver, TryRecvError};
 
 /// Everything that belongs to the thread.
 pub(super) struct Asker {
@@ -110,7 +110,7 @@ impl Asker {
     pub(super) fn new(
         inbox: Receiver<Command>,
         bell: Arc<Bell>,
-        changes: SyncSender<Change>,
+        changes: Changes,
         counters: Arc<Counters>,
     ) -> io::Result<Asker> {
         let poll = Arc::new(Poll::new()?);

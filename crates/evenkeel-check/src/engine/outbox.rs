@@ -1,20 +1,19 @@
 //! Changes on their way to whoever decides. A full queue neither blocks the loop nor loses the last word: a change
 //! is a whole opinion, so only the newest of each source has to wait.
 
+use super::Changes;
 use super::stats::{Counters, add};
 use evenkeel_core::Change;
 use evenkeel_core::config::{CheckId, ServerId};
 use std::collections::BTreeMap;
-use std::sync::mpsc::{SyncSender, TrySendError};
 
-#[derive(Debug)]
 pub(super) struct Outbox {
-    queue: SyncSender<Change>,
+    queue: Changes,
     waiting: BTreeMap<(ServerId, CheckId), Change>,
 }
 
 impl Outbox {
-    pub(super) fn new(queue: SyncSender<Change>) -> Outbox {
+    pub(super) fn new(queue: Changes) -> Outbox {
         Outbox { queue, waiting: BTreeMap::new() }
     }
 
@@ -23,7 +22,7 @@ impl Outbox {
         let key = (change.server, change.check);
         if !self.waiting.is_empty() {
             self.waiting.insert(key, change);
-        } else if let Err(TrySendError::Full(change)) = self.queue.try_send(change) {
+        } else if let Err(change) = (self.queue)(change) {
             add(&counters.held_back, 1);
             self.waiting.insert(key, change);
         }
@@ -32,7 +31,7 @@ impl Outbox {
     /// Offers what waits.
     pub(super) fn retry(&mut self) {
         while let Some((key, change)) = self.waiting.pop_first() {
-            if let Err(TrySendError::Full(change)) = self.queue.try_send(change) {
+            if let Err(change) = (self.queue)(change) {
                 self.waiting.insert(key, change);
                 return;
             }
