@@ -2,9 +2,4 @@
 
 pub mod dialogue;
 pub mod engine;
-pub mod once;
-mod sys;
-mod transport;
 pub mod words;
-
-pub use sys::now;

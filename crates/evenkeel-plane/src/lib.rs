@@ -1,5 +1,8 @@
 //! Acts. The only crate that moves user traffic or touches the kernel's tables.
 
+pub mod none;
+pub mod relay;
+
 use evenkeel_core::config::ServerId;
 use evenkeel_core::table::Table;
 use std::sync::Arc;

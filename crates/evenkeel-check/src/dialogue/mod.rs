@@ -4,7 +4,6 @@ pub mod expect;
 pub mod http;
 pub mod pattern;
 pub mod silence;
-pub mod transcript;
 
 use evenkeel_core::evidence::Reason;
 use std::borrow::Cow;
