@@ -1,5 +1,5 @@
-//! `cargo xtask bench`: the tables of speed and memory, each row with its goal and whether it was met. What is
-//! measured and how is in the files below; this one tells on what machine and prints.
+//! `cargo xtask bench`: the tables of speed and memory, each row with its goal and whether it was met. What
+//! is measured and how is in the files below; this one tells on what machine and prints.
 
 mod checks;
 mod director;

@@ -97,8 +97,8 @@ pub(crate) fn tie(command: &mut Command) {
 /// Kills what is left of a child's process group.
 pub(crate) fn end_group(child: &Child) {
     let group = child.id().cast_signed();
-    // SAFETY: plain system call. The group is the child's own (see `tie`), and its id cannot have been given away
-    // while a member is left; with none left the call fails, which is as good.
+    // SAFETY: plain system call. The group is the child's own (see `tie`), and its id cannot have been given
+    // away while a member is left; with none left the call fails, which is as good.
     unsafe { libc::kill(-group, libc::SIGKILL) };
 }
 

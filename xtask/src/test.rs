@@ -2,6 +2,7 @@
 
 use crate::child::{self, Done, Show, command};
 use crate::packages;
+use crate::stories;
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::{Command, ExitCode};
@@ -40,6 +41,12 @@ pub(crate) fn main() -> Result<ExitCode, String> {
         }
     }
     fuzz(&mut tally)?;
+    if root {
+        heading("stories");
+        for played in stories::all(&[], false)? {
+            tally.one(&played.name, &played.done);
+        }
+    }
     tally.step("the demo", command("cargo run --quiet --package evenkeel -- demo --for 15s"), 90)?;
     tally.step("benches build", command("cargo build --workspace --examples --benches --quiet"), 900)?;
     Ok(tally.end(root, began.elapsed()))
@@ -179,9 +186,8 @@ fn entries(folder: &Path) -> Vec<std::path::PathBuf> {
     paths
 }
 
-/// Adds up the `test result:` lines of `cargo test`, which stand below a `Running tests/NAME.rs
-/// (…/deps/NAME-…)` line each. Targets in `later` are left out: they run again with more rights and are counted
-/// then.
+/// Adds up the `test result:` lines of `cargo test`, which stand below a `Running tests/NAME.rs (…)` line
+/// each. Targets in `later` are left out: they run again with more rights and are counted then.
 fn count(text: &str, later: &BTreeSet<String>) -> (u64, u64) {
     let (mut passed, mut failed, mut counts) = (0, 0, true);
     for line in text.lines().map(str::trim_start) {

@@ -2,4 +2,9 @@
 
 pub mod dialogue;
 pub mod engine;
+pub mod once;
+mod sys;
+mod transport;
 pub mod words;
+
+pub use sys::now;

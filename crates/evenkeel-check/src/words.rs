@@ -25,8 +25,11 @@ pub struct Kind {
     /// What carries it.
     pub(crate) transport: Carried,
     /// The conversation that a line asks for; with an error, if it makes none.
-    pub(crate) read: fn(&Reading<'_>, &mut Vec<Diagnostic>) -> Option<Arc<dyn Dialogue>>,
+    pub(crate) read: Read,
 }
+
+/// Reads a line, fitted to its form, into a conversation.
+pub(crate) type Read = fn(&Reading<'_>, &mut Vec<Diagnostic>) -> Option<Arc<dyn Dialogue>>;
 
 /// What carries a kind of conversation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,7 +73,23 @@ pub fn kinds() -> &'static [Kind] {
     &KINDS
 }
 
-static KINDS: [Kind; 3] = [silence::HALF_OPEN, expect::TCP, http::KIND];
+/// The lines `check KIND ...` of every kind, for [`evenkeel_syntax::read`].
+pub fn forms() -> &'static [&'static [Form]] {
+    static GROUPS: [&[Form]; 1] = [&FORMS];
+    &GROUPS
+}
+
+const KINDS: [Kind; 3] = [silence::HALF_OPEN, expect::TCP, http::KIND];
+
+static FORMS: [Form; KINDS.len()] = {
+    let mut forms = [KINDS[0].form; KINDS.len()];
+    let mut at = 0;
+    while at < KINDS.len() {
+        forms[at] = KINDS[at].form;
+        at += 1;
+    }
+    forms
+};
 
 /// What every check line may say.
 pub const COMMON_KEYS: &[Slot] = &[
@@ -85,7 +104,17 @@ pub const COMMON_KEYS: &[Slot] = &[
         default: None,
         doc: "Asks this port instead of the server's.",
     },
+    Slot {
+        name: "as",
+        shape: Shape::Name,
+        optional: true,
+        default: None,
+        doc: "What it is called in logs; without it by its kind, and the second of a kind `http-2`.",
+    },
 ];
+
+/// When a check asks: the first of [`COMMON_KEYS`], which `defaults` may say too.
+pub const TIMING_KEYS: &[Slot] = COMMON_KEYS.split_at(4).0;
 
 /// What every check line that opens a whole connection may say.
 pub const STREAM_KEYS: &[Slot] = &[

@@ -22,10 +22,13 @@ pub enum Event {
         to: Health,
         /// The check whose vote decided. `None`: a config or a forgotten check did.
         cause: Option<Cause>,
+        /// Why it does what it does after this.
+        because: Because,
         /// Who serves in the pool after this, by name.
         now_serving: Vec<Arc<str>>,
     },
-    /// A server does something else than before. Often the consequence of a `Health` in the same answer.
+    /// A server does something else than before, and not only because of a `Health`, `BackupStarted` or
+    /// `BackupStopped` in the same answer, nor only because it was not heard of yet.
     Duty {
         /// Whose.
         who: Who,
@@ -49,6 +52,8 @@ pub enum Event {
         pool: PoolId,
         /// Its name.
         pool_name: Arc<str>,
+        /// Which backups, by name.
+        now_serving: Vec<Arc<str>>,
     },
     /// A server serves again; the backups rest.
     BackupStopped {
@@ -103,17 +108,21 @@ impl fmt::Display for Event {
     /// `pool web server rs1: down (check http, L7 status 503, 12ms, 3rd in a row), now serving: rs2`
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Event::Health { who, to, cause, now_serving, .. } => {
+            Event::Health { who, to, cause, because, now_serving, .. } => {
                 write!(f, "{who}: {to}")?;
                 if let Some(cause) = cause {
                     write!(f, " ({cause})")?;
+                }
+                let rests = *because == Because::BackupRests;
+                if (*to == Health::Up) != because.serves() && *to != Health::Unknown && !rests {
+                    write!(f, ", but {}, because {because}", because.duty())?;
                 }
                 write!(f, ", now serving: {}", names(now_serving))
             }
             Event::Duty { who, to, because, .. } => write!(f, "{who}: {to}, because {because}"),
             Event::Intent { who, intent } => write!(f, "{who}: {intent}"),
-            Event::BackupStarted { pool_name, .. } => {
-                write!(f, "pool {pool_name}: backup serves, no server can")
+            Event::BackupStarted { pool_name, now_serving, .. } => {
+                write!(f, "pool {pool_name}: no server can serve, backup does: {}", names(now_serving))
             }
             Event::BackupStopped { pool_name, .. } => write!(f, "pool {pool_name}: backup rests"),
             Event::PoolEmpty { pool_name, .. } => write!(f, "pool {pool_name}: nobody serves"),
@@ -183,6 +192,7 @@ mod tests {
                 evidence: Evidence::plain(Verdict::Fail(reason), Span::from_millis(12)),
                 streak: 3,
             }),
+            because: Because::DownSoft,
             now_serving: vec!["rs2".into()],
         };
         let line =

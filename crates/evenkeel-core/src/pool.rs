@@ -8,7 +8,7 @@ use crate::server::{Server, Standing};
 use crate::source::Health;
 use crate::table::{Duty, PoolTable, Row};
 use crate::time::Time;
-use crate::why::{Account, Because};
+use crate::why::{Account, Because, Remedy};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -84,6 +84,7 @@ impl Pool {
             held_until: server.flap.until(now),
             intents: server.intents.iter().collect(),
             votes: &server.votes,
+            remedies: self.remedies(now, at),
         }
     }
 
@@ -113,12 +114,12 @@ impl Pool {
         if changed {
             self.table = Arc::new(table);
         }
-        for (at, from) in turned {
+        for &(at, from) in &turned {
             let vote = cause.filter(|cause| cause.0 == at).map(|cause| cause.1);
             events.push(self.health_event(at, from, vote));
         }
         if changed {
-            self.duty_events(&before, events);
+            self.duty_events(&before, &turned, events);
         }
         changed
     }
@@ -156,6 +157,25 @@ impl Pool {
         PoolTable { id: config.id, name: config.name.clone(), balance: config.balance.clone(), rows }
     }
 
+    /// What would make it serve.
+    fn remedies(&self, now: Time, at: usize) -> Vec<Remedy> {
+        let server = &self.servers[at];
+        match self.because[at] {
+            because if because.serves() => Vec::new(),
+            Because::Maint | Because::Drain | Because::ForcedDown => {
+                server.intents.holds().cloned().map(Remedy::Ready).into_iter().collect()
+            }
+            Because::Flapping => server.flap.until(now).map(Remedy::HoldEnds).into_iter().collect(),
+            Because::NoAddress => vec![Remedy::Address],
+            Because::NoWeight => vec![Remedy::Weight],
+            Because::BackupRests => vec![Remedy::NoServer],
+            _ => {
+                let hold = server.flap.until(now).map(Remedy::HoldEnds);
+                server.missing_passes(&self.config.checks).into_iter().chain(hold).collect()
+            }
+        }
+    }
+
     fn health_event(&self, at: usize, from: Health, vote: Option<usize>) -> Event {
         let server = &self.servers[at];
         Event::Health {
@@ -163,28 +183,33 @@ impl Pool {
             from,
             to: server.health,
             cause: vote.and_then(|vote| server.cause(&self.config.checks, vote)),
-            now_serving: self.table.serving().map(|row| row.name.clone()).collect(),
+            because: self.because[at],
+            now_serving: self.table.names(),
         }
     }
 
-    fn duty_events(&self, before: &PoolTable, events: &mut Vec<Event>) {
+    /// What the table says anew, as far as the `Health` events of these servers have not told it already.
+    fn duty_events(&self, before: &PoolTable, told: &[(usize, Health)], events: &mut Vec<Event>) {
+        let crews = (crew(before), crew(&self.table));
         for (at, row) in self.table.rows.iter().enumerate() {
             let from = before.rows.iter().find(|old| old.server == row.server).map(|old| old.duty);
-            if from != Some(row.duty) {
-                let because = self.because[at];
+            let because = self.because[at];
+            let by_health = told.iter().any(|&(server, _)| server == at);
+            let by_crew = row.backup && (crews.0 != crews.1 || from.is_none());
+            if from != Some(row.duty) && !by_health && !by_crew && !because.is_awaiting() {
                 events.push(Event::Duty { who: self.who(at), from, to: row.duty, because });
             }
         }
         let (pool, pool_name) = (self.config.id, self.config.name.clone());
-        match (crew(before), crew(&self.table)) {
-            (Crew::Backups, Crew::Backups)
-            | (Crew::Servers, Crew::Servers)
-            | (Crew::Nobody, Crew::Nobody) => {}
-            (_, Crew::Nobody) => events.push(Event::PoolEmpty { pool, pool_name }),
-            (_, Crew::Backups) => events.push(Event::BackupStarted { pool, pool_name }),
-            (Crew::Backups, Crew::Servers) => events.push(Event::BackupStopped { pool, pool_name }),
-            (Crew::Nobody, Crew::Servers) => events.push(Event::PoolServes { pool, pool_name }),
-        }
+        events.extend(match crews {
+            (before, after) if before == after => None,
+            (_, Crew::Nobody) => Some(Event::PoolEmpty { pool, pool_name }),
+            (_, Crew::Backups) => {
+                Some(Event::BackupStarted { pool, pool_name, now_serving: self.table.names() })
+            }
+            (Crew::Backups, Crew::Servers) => Some(Event::BackupStopped { pool, pool_name }),
+            (_, Crew::Servers) => Some(Event::PoolServes { pool, pool_name }),
+        });
     }
 }
 
@@ -271,6 +296,7 @@ fn add_least_bad(config: &config::Pool, servers: &[Server], standings: &[Standin
             capacity += weight;
             because[at] = match standing {
                 Standing::Flapping => Because::NeededThoughFlapping,
+                Standing::Unknown => Because::NeededThoughUnknown,
                 _ => Because::LeastBad,
             };
         }

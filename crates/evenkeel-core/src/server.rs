@@ -8,7 +8,7 @@ use crate::flap::Flap;
 use crate::intent::{Intents, Wish};
 use crate::source::{Health, Opinion};
 use crate::time::{Span, Time};
-use crate::why::Vote;
+use crate::why::{Remedy, Vote};
 
 /// Everything known of one server.
 #[derive(Clone, Debug)]
@@ -126,6 +126,19 @@ impl Server {
         let (evidence, streak, _) = self.votes[at].decided.clone()?;
         let check = &checks[at];
         Some(Cause { check: check.id, check_name: check.name.clone(), evidence, streak })
+    }
+
+    /// What each check that is not up wants.
+    pub(crate) fn missing_passes(&self, checks: &[config::Check]) -> Vec<Remedy> {
+        let missing = checks.iter().zip(&self.votes).filter(|(_, vote)| vote.opinion.health != Health::Up);
+        let passes = |health, rule: &config::Rule| if health == Health::Down { rule.up_passes } else { 1 };
+        missing
+            .map(|(check, vote)| Remedy::Passes {
+                check: check.id,
+                check_name: check.name.clone(),
+                passes: passes(vote.opinion.health, &check.rule),
+            })
+            .collect()
     }
 
     /// The share of the work at `now`, in 256ths of a unit of weight.

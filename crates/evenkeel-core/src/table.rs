@@ -81,6 +81,11 @@ impl PoolTable {
     pub fn serving(&self) -> impl Iterator<Item = &Row> {
         self.rows.iter().filter(|row| row.duty == Duty::Serve)
     }
+
+    /// Their names.
+    pub fn names(&self) -> Vec<Arc<str>> {
+        self.serving().map(|row| row.name.clone()).collect()
+    }
 }
 
 impl fmt::Display for Duty {

@@ -7,6 +7,7 @@ use crate::source::{Health, Opinion};
 use crate::table::{Duty, Sessions};
 use crate::time::Time;
 use std::fmt;
+use std::sync::Arc;
 
 /// All that the director knows of one server.
 #[derive(Clone, Debug)]
@@ -23,6 +24,32 @@ pub struct Account<'a> {
     pub intents: Vec<&'a Intent>,
     /// One per check of its pool, in its order.
     pub votes: &'a [Vote],
+    /// What would make it serve, each of these being needed; empty if it does.
+    pub remedies: Vec<Remedy>,
+}
+
+/// Something that would bring a server back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Remedy {
+    /// So many passes of this check in a row. (Under `require any` another check's will do as well.)
+    Passes {
+        /// Which check.
+        check: CheckId,
+        /// Its name.
+        check_name: Arc<str>,
+        /// How many.
+        passes: u16,
+    },
+    /// The end of the hold for flapping.
+    HoldEnds(Time),
+    /// Whoever said so takes his word back.
+    Ready(Intent),
+    /// An address for its name.
+    Address,
+    /// A weight above 0.
+    Weight,
+    /// It is a backup: the servers of its pool would have to fail.
+    NoServer,
 }
 
 /// What one check says of one server.
@@ -45,6 +72,8 @@ pub enum Because {
     NeededThoughFlapping,
     /// Serves: nothing is known of it yet, and nobody is known to be up.
     NobodyKnownToBeUp,
+    /// Serves although nothing is known of it yet: `min-serving` asks for it.
+    NeededThoughUnknown,
     /// Serves although its checks fail: `min-serving` asks for it, and it may yet serve somebody.
     LeastBad,
     /// Serves: it is a backup, and no server can.
@@ -78,6 +107,7 @@ impl Because {
             Because::Up
             | Because::NeededThoughFlapping
             | Because::NobodyKnownToBeUp
+            | Because::NeededThoughUnknown
             | Because::LeastBad
             | Because::BackupServes => Duty::Serve,
             Because::NoWeight | Because::Drain => Duty::Drain,
@@ -95,6 +125,11 @@ impl Because {
     /// Whether it gets new work.
     pub fn serves(self) -> bool {
         self.duty() == Duty::Serve
+    }
+
+    /// Whether this is only what one does with a server that was not heard of yet.
+    pub(crate) fn is_awaiting(self) -> bool {
+        matches!(self, Because::NobodyKnownToBeUp | Because::NeededThoughUnknown | Because::NotYetKnown)
     }
 
     /// Whether it should begin with a small share when it serves again.
@@ -117,6 +152,7 @@ impl fmt::Display for Because {
             Because::Up => "it is up",
             Because::NeededThoughFlapping => "it flaps, but is needed",
             Because::NobodyKnownToBeUp => "nobody is known to be up yet",
+            Because::NeededThoughUnknown => "nothing is known of it yet, but min-serving needs it",
             Because::LeastBad => "its checks fail, but min-serving needs it",
             Because::BackupServes => "no server can",
             Because::BackupRests => "it is a backup, and servers serve",
@@ -130,5 +166,21 @@ impl fmt::Display for Because {
             Because::Maint => "somebody has it in maintenance",
             Because::ForcedDown => "somebody forced it down",
         })
+    }
+}
+
+impl fmt::Display for Remedy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Remedy::Passes { check_name, passes: 1, .. } => write!(f, "1 pass of check {check_name}"),
+            Remedy::Passes { check_name, passes, .. } => {
+                write!(f, "{passes} passes in a row of check {check_name}")
+            }
+            Remedy::HoldEnds(_) => f.write_str("the end of its hold"),
+            Remedy::Ready(intent) => write!(f, "ready, in answer to {intent}"),
+            Remedy::Address => f.write_str("an address for its name"),
+            Remedy::Weight => f.write_str("a weight above 0"),
+            Remedy::NoServer => f.write_str("nothing: it serves when no server can"),
+        }
     }
 }

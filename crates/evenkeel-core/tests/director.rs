@@ -67,19 +67,12 @@ fn the_log_tells_a_days_work() {
     let log = log.join("\n");
     let expected = "\
 pool web server rs1: up (check http, passed, 12ms, 3rd in a row), now serving: rs1
-pool web server rs2: out, because it was not heard of yet, and others are up
 pool web server rs2: up (check http, passed, 12ms, 3rd in a row), now serving: rs1, rs2
-pool web server rs2: serving, because it is up
 pool web server rs1: down (check http, L7 status 503, 12ms, 3rd in a row), now serving: rs2
-pool web server rs1: out, because its checks fail
 pool web server rs2: down (check http, L7 status 503, 12ms, 3rd in a row), now serving: sorry
-pool web server rs2: out, because its checks fail
-pool web server sorry: serving, because no server can
-pool web: backup serves, no server can
+pool web: no server can serve, backup does: sorry
 pool web server sorry: up (check http, passed, 12ms, 3rd in a row), now serving: sorry
 pool web server rs1: up (check http, passed, 12ms, 3rd in a row), now serving: rs1
-pool web server rs1: serving, because it is up
-pool web server sorry: out, because it is a backup, and servers serve
 pool web: backup rests";
     assert_eq!(log, expected, "\n{log}");
 }

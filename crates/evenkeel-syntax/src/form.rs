@@ -28,6 +28,8 @@ pub enum Count {
     One,
     /// At most once.
     Maybe,
+    /// Once at least.
+    Some,
     /// As often as one likes; the order among those of one head is kept.
     Any,
     /// As often as one likes; the order among all steps of a block is kept, as in a conversation: `send`, `expect`.

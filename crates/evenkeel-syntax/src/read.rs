@@ -122,7 +122,10 @@ impl<'t> Reading<'t> {
     }
 
     fn value(&self, slot: &str) -> Option<&Value<'t>> {
-        self.values.iter().find(|value| value.slot.name == slot)
+        let literal = |value: &&Value<'t>| matches!(value.slot.shape, Shape::Literal(_));
+        let mut named = self.values.iter().filter(|value| value.slot.name == slot);
+        // `route /api pool api`: a literal and a name may be called the same.
+        named.clone().find(|value| !literal(value)).or_else(|| named.next())
     }
 }
 
@@ -233,7 +236,7 @@ impl Reader<'_> {
 
     /// Complains when a directive that may stand once stands a second time.
     fn once(&mut self, readings: &[Reading<'_>], reading: &Reading<'_>) {
-        if reading.form.count == Count::Any || reading.form.count == Count::Step {
+        if !matches!(reading.form.count, Count::One | Count::Maybe) {
             return;
         }
         if let Some(first) = readings.iter().find(|other| other.head() == reading.head()) {
@@ -246,7 +249,11 @@ impl Reader<'_> {
     /// Complains about directives that must stand in a block and do not.
     fn missing(&mut self, forms: &'static [&'static [Form]], tried: &[&str], owner: &Directive) {
         let mut told: Vec<&str> = Vec::new();
-        for form in forms.iter().flat_map(|group| group.iter()).filter(|form| form.count == Count::One) {
+        for form in forms
+            .iter()
+            .flat_map(|group| group.iter())
+            .filter(|form| matches!(form.count, Count::One | Count::Some))
+        {
             if tried.contains(&form.head) || told.contains(&form.head) {
                 continue;
             }
@@ -267,7 +274,8 @@ impl Reader<'_> {
             .map(|(_, second)| second)
             .collect();
         if !seconds.is_empty() {
-            self.errors.push(second_unknown(directive, &seconds));
+            let known = directive.words.get(1).and_then(|word| self.vocabulary.about(word));
+            self.errors.push(known.unwrap_or_else(|| second_unknown(directive, &seconds)));
             return;
         }
         if let Some(error) = self.vocabulary.about(word) {
@@ -289,7 +297,8 @@ impl Reader<'_> {
         } else if let Some(meant) = closest(&word.text, firsts) {
             let whole: Vec<&str> =
                 heads.iter().copied().filter(|head| head.split(' ').next() == Some(meant)).collect();
-            error = error.label(format!("did you mean {}?", any_of(whole.into_iter())));
+            let meant = if whole.len() > 2 { vec![meant] } else { whole };
+            error = error.label(format!("did you mean {}?", any_of(meant.into_iter())));
         } else {
             let here = owner.map_or("here".to_owned(), |owner| format!("in {}", name_of(owner)));
             error = match heads.is_empty() {

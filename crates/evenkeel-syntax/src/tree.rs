@@ -121,6 +121,11 @@ impl Directive {
         let place = words.first().map_or(Place::default(), |word| word.place);
         Directive { words, block, place, above: Vec::new(), beside: None, blank_above: false }
     }
+
+    /// Whether a directive of its block begins with this word, however wrong it may go on.
+    pub fn mentions(&self, word: &str) -> bool {
+        self.block.as_ref().is_some_and(|block| block.directives.iter().any(|line| line.words[0].is(word)))
+    }
 }
 
 impl Place {

@@ -154,7 +154,7 @@ pub enum Fact {
 impl From<&Event> for Fact {
     fn from(event: &Event) -> Fact {
         match event {
-            Event::Health { who, from, to, cause, now_serving } => {
+            Event::Health { who, from, to, cause, now_serving, .. } => {
                 let reason = cause.as_ref().and_then(|cause| cause.evidence.verdict.reason());
                 Fact::Health {
                     pool: who.pool_name.to_string(),

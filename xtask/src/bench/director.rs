@@ -9,6 +9,7 @@ const GOAL: f64 = 1e6;
 
 /// Runs the core's own bench, whose last line of the form `NUMBER outcomes/s` counts.
 pub(super) fn run(_peers: &Peers) -> Result<Vec<Row>, String> {
+    super::build("--package evenkeel-core --example bench_director")?;
     let line = "cargo run --profile bench --quiet --package evenkeel-core --example bench_director";
     let done = child::run(command(line), Duration::from_secs(600), Show::All);
     let done = done.map_err(|error| format!("{line}: {error}"))?;

@@ -74,7 +74,7 @@ const BLOCK: &[Form] = &[
     line(
         "send file",
         &[name("file", Shape::Path)],
-        Count::Any,
+        Count::Step,
         "Sends a file's content, read with the config.",
     ),
     line("send", &[name("text", Shape::Text)], Count::Step, "Sends exactly this."),
@@ -82,7 +82,7 @@ const BLOCK: &[Form] = &[
     line(
         "expect not regex",
         &[name("pattern", Shape::Text)],
-        Count::Any,
+        Count::Step,
         "Fails when something heard matches.",
     ),
     line("expect not", &[name("text", Shape::Text)], Count::Step, "Fails when this is heard."),
@@ -98,7 +98,10 @@ const BLOCK: &[Form] = &[
 ];
 
 fn read(line: &Reading<'_>, errors: &mut Vec<Diagnostic>) -> Option<Arc<dyn Dialogue>> {
-    let lines = line.block().iter().filter(|line| line.form().count == Count::Step);
+    let lines = line
+        .block()
+        .iter()
+        .filter(|line| line.head().starts_with("send") || line.head().starts_with("expect"));
     let lines: Vec<&Reading<'_>> = lines.collect();
     let before = errors.len();
     let steps: Vec<Line> = lines.iter().filter_map(|line| step(line, errors)).collect();

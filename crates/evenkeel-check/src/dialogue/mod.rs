@@ -4,6 +4,7 @@ pub mod expect;
 pub mod http;
 pub mod pattern;
 pub mod silence;
+pub mod transcript;
 
 use evenkeel_core::evidence::Reason;
 use std::borrow::Cow;

@@ -1,11 +1,12 @@
-//! `evenkeel fault`: a server that fails on demand and a client that tells what became of every request, for the
-//! demo, the stories and the benches. Nobody needs either in production, so the verb is hidden.
+//! `evenkeel fault`: a server that fails on demand and a client that tells what became of every request, for
+//! the demo, the stories and the benches. Nobody needs either in production, so the verb is hidden.
 
 pub(crate) mod ask;
 mod behaviour;
 mod serve;
 mod talk;
 
+pub(crate) use behaviour::duration;
 use std::process::ExitCode;
 use tokio::sync::mpsc;
 

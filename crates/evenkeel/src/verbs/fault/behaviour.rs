@@ -30,8 +30,21 @@ pub(super) enum Behaviour {
     Huge,
     /// The listener is closed and every connection reset.
     Refuse,
+    /// The listener is closed; connections that stand are served as before.
+    Deaf,
     /// So many percent of the requests get the other, evenly spread; the rest is fine.
     Share(u8, Box<Behaviour>),
+}
+
+/// Who is let in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Door {
+    /// Whoever comes.
+    Open,
+    /// Nobody new.
+    Deaf,
+    /// Nobody, and whoever is in is thrown out.
+    Shut,
 }
 
 /// What a server was told so far.
@@ -72,9 +85,13 @@ impl Plan {
         Ok(())
     }
 
-    /// Whether nobody is let in.
-    pub(super) fn refuses(&self) -> bool {
-        self.everywhere == Behaviour::Refuse
+    /// Who is let in.
+    pub(super) fn door(&self) -> Door {
+        match self.everywhere {
+            Behaviour::Refuse => Door::Shut,
+            Behaviour::Deaf => Door::Deaf,
+            _ => Door::Open,
+        }
     }
 
     /// What to do with the `nth` request (from 1), which is for `path`.
@@ -107,10 +124,11 @@ fn parse(words: &[&str]) -> Result<Behaviour, String> {
         ["endless"] => Behaviour::Endless,
         ["huge"] => Behaviour::Huge,
         ["refuse"] => Behaviour::Refuse,
+        ["deaf"] => Behaviour::Deaf,
         [share, rest @ ..] if share.ends_with('%') => {
             let percent = share.trim_end_matches('%').parse().ok().filter(|share| *share <= 100u8);
             let behaviour = parse(rest)?;
-            if matches!(behaviour, Behaviour::Refuse | Behaviour::Share(..)) {
+            if matches!(behaviour, Behaviour::Refuse | Behaviour::Deaf | Behaviour::Share(..)) {
                 return Err(wrong());
             }
             Behaviour::Share(percent.ok_or_else(wrong)?, Box::new(behaviour))

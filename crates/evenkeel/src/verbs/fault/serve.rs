@@ -1,6 +1,6 @@
 //! The fault server: lets connections in, keeps count, and changes its ways when it is told to.
 
-use super::behaviour::Plan;
+use super::behaviour::{Door, Plan};
 use super::talk::{Stream, talk};
 use std::cell::{Cell, RefCell};
 use std::path::PathBuf;
@@ -16,12 +16,12 @@ pub(super) struct Args {
     /// What it calls itself in every answer.
     #[arg(long, default_value = "fault")]
     name: String,
-    /// What it does at first: ok, status N, N% …, hang, slow T, drip T, reset, early, close, garbage, endless,
-    /// huge, refuse, at PATH ….
+    /// What it does at first: ok, status N, N% …, hang, slow T, drip T, reset, early, close, garbage,
+    /// endless, huge, refuse, deaf, at PATH ….
     #[arg(long = "do", value_name = "BEHAVIOUR", default_value = "ok")]
     first: String,
-    /// Takes behaviours from standard input, one a line, also `say TEXT`, `counts` and `quit`, and answers each
-    /// with a line; ends when the input ends.
+    /// Takes behaviours from standard input, one a line, also `say TEXT`, `counts` and `quit`, and answers
+    /// each with a line; ends when the input ends.
     #[arg(long)]
     obey: bool,
 }
@@ -51,7 +51,7 @@ enum Listener {
 pub(super) async fn main(args: Args) -> Result<(), String> {
     let mut plan = Plan::new();
     plan.hear(&args.first)?;
-    let refuses = plan.refuses();
+    let door = plan.door();
     let shared = Rc::new(Shared {
         name: args.name,
         plan: RefCell::new(plan),
@@ -60,9 +60,9 @@ pub(super) async fn main(args: Args) -> Result<(), String> {
         answered: Cell::default(),
         open: Cell::default(),
     });
-    let (shut, shut_seen) = watch::channel(refuses);
+    let (door, door_seen) = watch::channel(door);
     let (ready, mut is_ready) = watch::channel(false);
-    let doors = tokio::task::spawn_local(keep_doors(args.address, shared.clone(), shut_seen, ready));
+    let doors = tokio::task::spawn_local(keep_doors(args.address, shared.clone(), door_seen, ready));
     if !args.obey {
         return doors.await.map_err(|error| error.to_string())?;
     }
@@ -71,7 +71,7 @@ pub(super) async fn main(args: Args) -> Result<(), String> {
         if heard {
             println!("ready");
         }
-        obey(&shared, &shut, &mut is_ready).await
+        obey(&shared, &door, &mut is_ready).await
     });
     tokio::select! {
         done = doors => done.map_err(|error| error.to_string())?,
@@ -83,13 +83,13 @@ pub(super) async fn main(args: Args) -> Result<(), String> {
 async fn keep_doors(
     address: String,
     shared: Rc<Shared>,
-    mut shut: watch::Receiver<bool>,
+    mut door: watch::Receiver<Door>,
     ready: watch::Sender<bool>,
 ) -> Result<(), String> {
     loop {
-        if *shut.borrow_and_update() {
+        if *door.borrow_and_update() != Door::Open {
             ready.send_replace(true);
-            if shut.wait_for(|shut| !shut).await.is_err() {
+            if door.wait_for(|door| *door == Door::Open).await.is_err() {
                 return Ok(());
             }
         }
@@ -104,13 +104,13 @@ async fn keep_doors(
                         continue;
                     };
                     shared.accepted.set(shared.accepted.get() + 1);
-                    tokio::task::spawn_local(talk(stream, shared.clone(), shut.clone()));
+                    tokio::task::spawn_local(talk(stream, shared.clone(), door.clone()));
                 }
-                changed = shut.changed() => {
+                changed = door.changed() => {
                     if changed.is_err() {
                         return Ok(());
                     }
-                    if *shut.borrow() {
+                    if *door.borrow() != Door::Open {
                         break;
                     }
                 }
@@ -144,7 +144,7 @@ async fn accept(listener: &Listener) -> std::io::Result<Stream> {
 
 /// Does what each line says and answers it. A line's `done` means that the change holds for the next request,
 /// and for `refuse` and its end that the listener is closed or open.
-async fn obey(shared: &Shared, shut: &watch::Sender<bool>, ready: &mut watch::Receiver<bool>) {
+async fn obey(shared: &Shared, door: &watch::Sender<Door>, ready: &mut watch::Receiver<bool>) {
     let mut lines = super::input_lines();
     while let Some(line) = lines.recv().await {
         match line.trim() {
@@ -158,13 +158,13 @@ async fn obey(shared: &Shared, shut: &watch::Sender<bool>, ready: &mut watch::Re
             ),
             words => {
                 let heard = shared.plan.borrow_mut().hear(words);
-                let refuses = shared.plan.borrow().refuses();
-                if *shut.borrow() != refuses {
-                    ready.borrow_and_update();
-                    shut.send_replace(refuses);
-                    if ready.changed().await.is_err() {
-                        break;
-                    }
+                let before = *door.borrow();
+                let after = shared.plan.borrow().door();
+                ready.borrow_and_update();
+                door.send_replace(after);
+                // Only the way from or to an open door moves the listener.
+                if (before == Door::Open) != (after == Door::Open) && ready.changed().await.is_err() {
+                    break;
                 }
                 match heard {
                     Ok(()) => println!("done {words}"),

@@ -1,6 +1,6 @@
 //! One connection of the fault server: reads requests and answers them as its plan says, well or badly.
 
-use super::behaviour::Behaviour;
+use super::behaviour::{Behaviour, Door};
 use super::serve::Shared;
 use std::io;
 use std::rc::Rc;
@@ -37,12 +37,12 @@ const HEAD_MAX: usize = 64 * 1024;
 /// How much of an endless answer is written at a time.
 const BLOCK: [u8; 16 * 1024] = [b'e'; 16 * 1024];
 
-/// Serves one connection to its end, or until the doors are shut.
-pub(super) async fn talk(mut stream: Stream, shared: Rc<Shared>, mut shut: watch::Receiver<bool>) {
+/// Serves one connection to its end, or until the door is shut.
+pub(super) async fn talk(mut stream: Stream, shared: Rc<Shared>, mut door: watch::Receiver<Door>) {
     shared.open.set(shared.open.get() + 1);
     let after = tokio::select! {
         after = converse(&mut stream, &shared) => after.unwrap_or(After::Close),
-        _ = shut.wait_for(|shut| *shut) => After::Reset,
+        _ = door.wait_for(|door| *door == Door::Shut) => After::Reset,
     };
     if after == After::Reset {
         stream.reset();
@@ -58,7 +58,7 @@ async fn converse(stream: &mut Stream, shared: &Shared) -> io::Result<After> {
         let nth = shared.requests.get() + 1;
         shared.requests.set(nth);
         let behaviour = shared.plan.borrow().choose(&request.path, nth);
-        if request.upgrade && behaviour == Behaviour::Ok {
+        if request.upgrade && matches!(behaviour, Behaviour::Ok | Behaviour::Deaf) {
             return echo(stream, shared, &heard).await;
         }
         let says = shared.plan.borrow().says.clone();
@@ -82,7 +82,9 @@ async fn answer(
 ) -> io::Result<After> {
     let good = page(200, name, &format!("{name} {says}\n"), request);
     match behaviour {
-        Behaviour::Ok | Behaviour::Share(..) | Behaviour::Refuse => stream.write_all(&good).await?,
+        Behaviour::Ok | Behaviour::Share(..) | Behaviour::Refuse | Behaviour::Deaf => {
+            stream.write_all(&good).await?
+        }
         Behaviour::Status(code) => {
             let bad = page(*code, name, &format!("{name} answers {code}\n"), request);
             stream.write_all(&bad).await?;
