@@ -178,6 +178,7 @@ fn wrong_certificate(wrong: &CertificateError) -> String {
             format!("certificate is not for {} but for {}", expected.to_str(), names.join(", "))
         }
         CertificateError::UnknownIssuer => "certificate of an unknown authority".into(),
+        CertificateError::BadSignature => "certificate whose signature is wrong".into(),
         CertificateError::Revoked => "certificate was revoked".into(),
         other => format!("certificate: {other:?}"),
     }

@@ -7,6 +7,7 @@ use evenkeel_core::config::Address;
 use evenkeel_core::evidence::{Layer, Mark, Reason};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::thread::JoinHandle;
@@ -101,4 +102,43 @@ impl Drop for Server {
 /// An address that nobody listens at: the port of tcpmux (RFC 1078).
 pub(crate) fn refusing() -> Address {
     Address::Ip(([127, 0, 0, 1], 1).into())
+}
+
+/// A listener that lets nobody in: its queue is full, so the kernel drops every further SYN.
+pub(crate) fn deaf() -> ((TcpListener, Vec<TcpStream>), Address) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    // SAFETY: takes two numbers; listening again changes the length of the queue (listen(2)).
+    assert_eq!(unsafe { libc::listen(listener.as_raw_fd(), 0) }, 0);
+    let at = listener.local_addr().unwrap();
+    let patience = Duration::from_millis(100);
+    let connect = || TcpStream::connect_timeout(&at, patience);
+    let inside: Vec<TcpStream> = std::iter::repeat_with(connect).map_while(Result::ok).take(8).collect();
+    assert!(inside.len() < 8, "the queue was filled");
+    ((listener, inside), Address::Ip(at))
+}
+
+/// Ends a connection by RST.
+pub(crate) fn reset(stream: TcpStream) {
+    let linger = libc::linger { l_onoff: 1, l_linger: 0 };
+    let size = size_of::<libc::linger>() as libc::socklen_t;
+    let (fd, value) = (stream.as_raw_fd(), std::ptr::from_ref(&linger).cast());
+    // SAFETY: `linger` is valid for reading for its size.
+    assert_eq!(unsafe { libc::setsockopt(fd, libc::SOL_SOCKET, libc::SO_LINGER, value, size) }, 0);
+}
+
+/// A directory that is gone with the value.
+pub(crate) struct Scratch(pub(crate) std::path::PathBuf);
+
+impl Scratch {
+    pub(crate) fn new(name: &str) -> Scratch {
+        let path = std::env::temp_dir().join(format!("evenkeel-check-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&path).unwrap();
+        Scratch(path)
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
 }
