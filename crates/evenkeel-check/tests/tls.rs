@@ -1,5 +1,7 @@
 //! TLS over real loopback sockets: what is verified, and that each way to fail is named.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot have its server fails")]
+
 mod servers;
 
 use evenkeel_check::engine::{Spec, Stream, Tls, Transport};
