@@ -62,7 +62,7 @@ pub struct Sight {
 
 /// Takes a change, or gives it back because there is no room now. Called on the engine's thread; must not block.
 /// A closure and not a queue, because a change is not all that may stand in the one queue of whoever decides.
-pub type Changes = Box<dyn FnMut(Change) -> Result<(), Change> + Send>;
+pub type Changes = Box<dyn FnMut(Change) -> Option<Change> + Send>;
 
 /// Why there is no engine.
 #[derive(Debug)]

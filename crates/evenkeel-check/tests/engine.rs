@@ -34,8 +34,8 @@ fn spec(transport: Transport) -> Arc<Spec> {
 
 fn into(queue: SyncSender<Change>) -> evenkeel_check::engine::Changes {
     Box::new(move |change| match queue.try_send(change) {
-        Err(TrySendError::Full(change)) => Err(change),
-        _ => Ok(()),
+        Err(TrySendError::Full(change)) => Some(change),
+        _ => None,
     })
 }
 

@@ -22,7 +22,7 @@ impl Outbox {
         let key = (change.server, change.check);
         if !self.waiting.is_empty() {
             self.waiting.insert(key, change);
-        } else if let Err(change) = (self.queue)(change) {
+        } else if let Some(change) = (self.queue)(change) {
             add(&counters.held_back, 1);
             self.waiting.insert(key, change);
         }
@@ -31,7 +31,7 @@ impl Outbox {
     /// Offers what waits.
     pub(super) fn retry(&mut self) {
         while let Some((key, change)) = self.waiting.pop_first() {
-            if let Err(change) = (self.queue)(change) {
+            if let Some(change) = (self.queue)(change) {
                 self.waiting.insert(key, change);
                 return;
             }

@@ -118,6 +118,12 @@ impl Relay {
         self.shared.workers.iter().map(|ear| ear.connections.load(Ordering::Acquire)).sum()
     }
 
+    /// From now on nothing new is accepted, and what is under way is finished. [`Relay::connections`] tells how
+    /// much that still is; duties go on to be followed meanwhile.
+    pub fn finish(&mut self) {
+        self.shared.enter(Phase::Finish);
+    }
+
     /// Ends: nothing new is accepted, what is under way is finished, and what is left at the deadline is cut.
     /// The answer is how many connections that were.
     pub fn stop(mut self, deadline: Duration) -> u64 {
@@ -174,8 +180,10 @@ impl Relay {
     fn publish(&mut self, view: View) {
         let until = Instant::now() + NEWS_WITHIN;
         self.shared.publish(view);
-        let late = |ear: &view::Ear| ear.done.load(Ordering::Acquire) < self.generation;
-        while self.shared.workers.iter().any(late) && Instant::now() < until {
+        let late = |(ear, thread): (&view::Ear, &JoinHandle<()>)| {
+            ear.done.load(Ordering::Acquire) < self.generation && !thread.is_finished()
+        };
+        while self.shared.workers.iter().zip(&self.threads).any(late) && Instant::now() < until {
             std::thread::sleep(Duration::from_micros(200));
         }
     }
