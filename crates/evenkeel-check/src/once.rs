@@ -28,6 +28,26 @@ pub struct Conversation {
     pub local: Option<SocketAddr>,
 }
 
+impl Conversation {
+    /// All that we sent.
+    pub fn sent(&self) -> Vec<u8> {
+        self.lines
+            .iter()
+            .filter_map(|line| if let Line::Sent(bytes) = line { Some(&bytes[..]) } else { None })
+            .collect::<Vec<_>>()
+            .concat()
+    }
+
+    /// All that we heard.
+    pub fn heard(&self) -> Vec<u8> {
+        self.lines
+            .iter()
+            .filter_map(|line| if let Line::Heard(bytes) = line { Some(&bytes[..]) } else { None })
+            .collect::<Vec<_>>()
+            .concat()
+    }
+}
+
 /// Asks once. Blocks for `timing.timeout` at most, and a moment to say goodbye (300 ms at most).
 pub fn probe_once(spec: &Arc<Spec>, address: &Address, timing: &Timing) -> Conversation {
     if let Address::Name(name, _) = address {
