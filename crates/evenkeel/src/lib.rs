@@ -9,5 +9,6 @@ pub mod resolve;
 pub mod ring;
 pub mod run;
 pub mod screen;
+pub mod seed_log;
 pub mod tell;
 pub mod verbs;

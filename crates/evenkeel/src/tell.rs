@@ -196,7 +196,6 @@ impl Fact {
     /// How loud it is. A server that goes is told; a pool without its servers is worth waking someone.
     pub fn level(&self) -> Level {
         match self {
-            Fact::Duty { .. } => Level::Debug,
             Fact::BackupStarted { .. } | Fact::PoolEmpty { .. } => Level::Warn,
             Fact::ReloadRefused { .. } | Fact::PlaneFailed { .. } => Level::Warn,
             Fact::Resolved { address, .. } if address.is_none() => Level::Warn,

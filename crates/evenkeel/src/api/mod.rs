@@ -55,8 +55,6 @@ pub enum Question {
     Events(u64),
     /// Those, and every one to come.
     Follow(u64),
-    /// The config as JSON.
-    Config,
     /// Whether the loop turns.
     Live,
 }

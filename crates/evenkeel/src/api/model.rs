@@ -95,6 +95,10 @@ pub struct Why {
     pub pool: String,
     /// The row of the status.
     pub server: Server,
+    /// Why it does what it does now.
+    pub because: String,
+    /// What would make it serve, each of these being needed; empty while it does.
+    pub needs: Vec<String>,
     /// How many of the checks must pass: `all`, `any`, `2 of 3`.
     pub require: String,
     /// The last change of its health, as the log told it; absent if it never changed.
@@ -137,9 +141,9 @@ pub struct Check {
     /// The evidence that decided its health.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub decided: Option<Evidence>,
-    /// The last outcome, if another.
+    /// The last fail, if it is another.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub last: Option<Evidence>,
+    pub last_fail: Option<Evidence>,
 }
 
 /// One outcome, explained.

@@ -1,13 +1,45 @@
 //! `evenkeel run`: runs the daemon.
 
+use crate::api::client::Door;
+use crate::log;
+use crate::run::{self, Options};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// Runs the daemon.
+/// Runs the daemon. SIGHUP reads the config again; SIGTERM lets requests finish and ends, a second one ends at
+/// once.
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+pub struct Args {
+    /// The config
+    #[arg(default_value = "/etc/evenkeel/evenkeel.conf")]
+    file: PathBuf,
+    #[command(flatten)]
+    door: Door,
+    /// How log lines look, on standard error; EVENKEEL_LOG=debug shows more of them
+    #[arg(long, value_enum, default_value_t, value_name = "SHAPE")]
+    log: log::Shape,
+    /// Also writes lines as the shell script of old did: `2024-01-01 12:00:00, 192.168.1.102 is gone.`
+    #[arg(long, value_name = "FILE")]
+    seed_log: Option<PathBuf>,
+    /// Threads that carry traffic [default: one per core]
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u16).range(1..=256))]
+    workers: Option<u16>,
+}
 
-/// Does it.
-pub fn main(_args: Args) -> ExitCode {
-    eprintln!("evenkeel: `run` is not built yet");
-    ExitCode::from(2)
+/// Does it. Exit code 1: the config is invalid; 2: the daemon could not start.
+pub fn main(args: Args) -> ExitCode {
+    log::start(args.log);
+    let options = Options {
+        file: args.file,
+        socket: args.door.path(),
+        seed_log: args.seed_log,
+        workers: args.workers.map(usize::from),
+    };
+    match run::run(&options) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::from(if matches!(error, run::Error::Config(_)) { 1 } else { 2 })
+        }
+    }
 }

@@ -54,6 +54,12 @@ fn draw(why: &Why, coloured: bool) -> String {
         }
         None => out.push_str(&format!("  {}\n", server.reason)),
     }
+    if server.duty != "serving" || server.health != "up" {
+        out.push_str(&format!("  {}: {}\n", server.duty, why.because));
+    }
+    if !why.needs.is_empty() {
+        out.push_str(&format!("  to serve it needs {}\n", why.needs.join(", and ")));
+    }
     if why.checks.len() > 1 {
         out.push_str(&format!("  of its checks must pass: {}\n", why.require));
     }
@@ -85,8 +91,8 @@ fn draw_check(check: &Check, coloured: bool) -> String {
     if let Some(decided) = &check.decided {
         explain("decided by", decided, &mut line);
     }
-    if let Some(last) = &check.last {
-        explain("last", last, &mut line);
+    if let Some(last) = &check.last_fail {
+        explain("last fail", last, &mut line);
     }
     out.push_str(&columns.draw("  ", coloured));
     out

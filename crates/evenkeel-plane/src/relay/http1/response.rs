@@ -181,10 +181,11 @@ impl Response {
             buffer.copy_within(from..end, write);
             end = from;
         }
-        write -= insert.len();
-        buffer[write..write + insert.len()].copy_from_slice(insert);
-        write -= end - at;
-        buffer.copy_within(at..end, write);
-        write
+        // The status line goes first, for the new lines may come to lie where it was.
+        let inserted = write - insert.len();
+        let start = inserted - (end - at);
+        buffer.copy_within(at..end, start);
+        buffer[inserted..write].copy_from_slice(insert);
+        start
     }
 }

@@ -1,0 +1,247 @@
+//! The one writer: holds the director, the planes, the engine and the resolver, takes one message after the
+//! other, and makes the world follow the table.
+
+use super::setup::{self, Resolved};
+use super::{Error, Message, Options};
+use crate::clock;
+use crate::config::{self, Loaded};
+use crate::resolve::{self, Resolver};
+use crate::ring::Ring;
+use crate::seed_log::SeedLog;
+use crate::tell::Fact;
+use evenkeel_check::engine::Engine;
+use evenkeel_core::event::Event;
+use evenkeel_core::{Director, Input, Span, Time};
+use evenkeel_plane::Plane;
+use evenkeel_plane::relay::{self, Relay};
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError};
+
+/// Messages that are handled before the planes hear of them: a storm of changes costs one table.
+const BATCH: usize = 256;
+/// A plane that failed is told the table again after this.
+const AGAIN: Span = Span::from_secs(1);
+/// Longest sleep. Boot time goes on while the machine sleeps and a timed wait does not.
+const NAP: Span = Span::from_secs(1);
+/// Between two looks at what is still under way while stopping.
+const LOOK: Span = Span::from_millis(10);
+/// What is still under way so long after the signal is cut.
+const STOP: Span = Span::from_secs(30);
+
+pub(super) struct Daemon {
+    pub(super) file: PathBuf,
+    pub(super) started: Time,
+    pub(super) loaded: Loaded,
+    pub(super) director: Director,
+    pub(super) engine: Engine,
+    pub(super) relay: Relay,
+    pub(super) ring: Ring,
+    pub(super) resolved: Resolved,
+    resolver: Resolver,
+    seed_log: Option<SeedLog>,
+    /// The version of the table that the planes were told.
+    applied: u64,
+    /// What they could not do then.
+    failed: Vec<String>,
+    again: Option<Time>,
+    /// It was told to stop: when what is still under way is cut.
+    stopping: Option<Time>,
+}
+
+impl Daemon {
+    /// Everything started, nothing served yet. Fails if a listener cannot be had.
+    pub(super) fn start(
+        options: &Options,
+        loaded: Loaded,
+        desk: &SyncSender<Message>,
+    ) -> Result<Daemon, Error> {
+        let now = clock::now();
+        let seed_log = options
+            .seed_log
+            .as_deref()
+            .map(|path| SeedLog::open(path).map_err(|error| Error::File(path.to_owned(), error)));
+        let answers = desk.clone();
+        let tell = Box::new(move |answer| {
+            let _loop_ended = answers.send(Message::Resolved(answer));
+        });
+        let changes = desk.clone();
+        let changes = Box::new(move |change| match changes.try_send(Message::Change(change)) {
+            Err(TrySendError::Full(Message::Change(change))) => Some(change),
+            _ => None,
+        });
+        let relay = relay::Options { workers: options.workers.unwrap_or(0), ..relay::Options::default() };
+        let mut daemon = Daemon {
+            file: options.file.clone(),
+            started: now,
+            director: Director::new(now, loaded.config.clone()),
+            engine: Engine::start(changes).map_err(Error::Engine)?,
+            relay: Relay::start(relay).map_err(Error::Relay)?,
+            resolver: resolve::start(tell).map_err(Error::Thread)?,
+            ring: Ring::default(),
+            resolved: HashMap::new(),
+            seed_log: seed_log.transpose()?,
+            loaded,
+            applied: 0,
+            failed: Vec::new(),
+            again: None,
+            stopping: None,
+        };
+        let failed = daemon.relay.apply(daemon.director.table()).failed;
+        if !failed.is_empty() {
+            return Err(Error::Plane(failed));
+        }
+        daemon.applied = daemon.director.table().version;
+        daemon.tell(now, Fact::Started, None);
+        daemon.ask();
+        Ok(daemon)
+    }
+
+    /// Turns until it was told to stop and nothing is under way, or [`STOP`] has passed.
+    pub(super) fn turn(&mut self, queue: &Receiver<Message>) {
+        loop {
+            let first = match queue.recv_timeout(self.sleep(clock::now()).as_duration()) {
+                Ok(message) => Some(message),
+                Err(RecvTimeoutError::Timeout) => None,
+                Err(RecvTimeoutError::Disconnected) => return,
+            };
+            let now = clock::now();
+            let mut events = match first {
+                Some(_) => Vec::new(),
+                None => self.director.handle(now, Input::Tick),
+            };
+            for message in first.into_iter().chain(queue.try_iter()).take(BATCH) {
+                match message {
+                    Message::Change(change) => {
+                        events.extend(self.director.handle(now, Input::Change(change)))
+                    }
+                    Message::Resolved(answer) => self.learn(now, answer, &mut events),
+                    Message::Asked(asked) => self.answer(now, asked),
+                    Message::Reload => self.reload(now, &mut events),
+                    Message::Stop => self.stop(now),
+                }
+            }
+            self.follow(now);
+            for event in events {
+                self.tell_event(now, &event);
+            }
+            if self.stopped(now) {
+                return;
+            }
+        }
+    }
+
+    fn stop(&mut self, now: Time) {
+        self.tell(now, Fact::Stopping, None);
+        self.stopping = Some(now + STOP);
+        self.relay.finish();
+    }
+
+    /// Whether it was told to stop and may.
+    fn stopped(&mut self, now: Time) -> bool {
+        let Some(until) = self.stopping else { return false };
+        let left = self.relay.connections();
+        if left > 0 && now >= until {
+            tracing::warn!("{left} connections did not end within {STOP} and are cut");
+        }
+        left == 0 || now >= until
+    }
+
+    fn sleep(&self, now: Time) -> Span {
+        let wake = self.director.deadline().into_iter().chain(self.again).min();
+        let longest = if self.stopping.is_some() { LOOK } else { NAP };
+        wake.map_or(longest, |wake| wake.since(now).min(longest))
+    }
+
+    /// Makes the planes follow the table, if it is another one or the last one was not made true.
+    fn follow(&mut self, now: Time) {
+        let table = self.director.table();
+        if table.version == self.applied && self.again.is_none_or(|again| now < again) {
+            return;
+        }
+        let applied = self.relay.apply(table);
+        self.applied = table.version;
+        self.again = (!applied.failed.is_empty()).then(|| now + AGAIN);
+        if applied.failed != self.failed && !applied.failed.is_empty() {
+            let failed = applied.failed.clone();
+            self.tell(now, Fact::PlaneFailed { plane: "relay".into(), failed }, None);
+        }
+        self.failed = applied.failed;
+    }
+
+    /// A name has an address, or a reason for having none.
+    fn learn(&mut self, now: Time, answer: resolve::Answer, events: &mut Vec<Event>) {
+        let name = format!("{}:{}", answer.name.0, answer.name.1);
+        let (address, reason) = match &answer.address {
+            Ok(address) => (Some(address.ip().to_string()), None),
+            Err(reason) => (None, Some(reason.clone())),
+        };
+        self.resolved.insert(answer.name, answer.address);
+        let config = setup::resolved(&self.loaded.config, &self.resolved);
+        events.extend(self.director.handle(now, Input::Config(config)));
+        self.engine.set(self.loaded.targets(self.director.config()));
+        self.tell(now, Fact::Resolved { name, address, reason }, None);
+    }
+
+    /// Tells the engine and the resolver what is wanted of them.
+    fn ask(&mut self) {
+        let names = setup::names(&self.loaded.config);
+        self.resolved.retain(|name, _| names.contains(name));
+        self.resolver.want(names);
+        self.engine.set(self.loaded.targets(self.director.config()));
+    }
+
+    /// Reads the config again. With any error, everything stays as it is.
+    fn reload(&mut self, now: Time, events: &mut Vec<Event>) {
+        if let Err(errors) = self.try_reload(now, events) {
+            self.tell(now, Fact::ReloadRefused { errors }, None);
+        } else {
+            self.tell(now, Fact::Reloaded, None);
+        }
+    }
+
+    fn try_reload(&mut self, now: Time, events: &mut Vec<Event>) -> Result<(), Vec<String>> {
+        let loaded = config::load(&self.file, Some(&self.loaded)).map_err(|told| errors(&told))?;
+        // The director is a value: what would come of the config is seen before anything is committed to it.
+        let mut director = self.director.clone();
+        let said = director.handle(now, Input::Config(setup::resolved(&loaded.config, &self.resolved)));
+        let failed = self.relay.apply(director.table()).failed;
+        if !failed.is_empty() {
+            self.relay.apply(self.director.table());
+            return Err(failed);
+        }
+        self.applied = director.table().version;
+        (self.director, self.loaded) = (director, loaded);
+        events.extend(said);
+        self.ask();
+        Ok(())
+    }
+
+    fn tell_event(&mut self, now: Time, event: &Event) {
+        if let Some(log) = &mut self.seed_log
+            && let Err(error) = log.tell(self.director.config(), event)
+        {
+            tracing::warn!("seed log: {error}");
+        }
+        self.tell(now, event.into(), Some(event.to_string()));
+    }
+
+    pub(super) fn tell(&mut self, now: Time, fact: Fact, text: Option<String>) {
+        self.ring.push(now, fact, text).log();
+    }
+}
+
+/// Each error in a line of its own: `evenkeel.conf:3:5: unknown word "balnce", did you mean "balance"?`.
+fn errors(told: &config::Told) -> Vec<String> {
+    let errors = told.diagnostics.iter().filter(|diagnostic| diagnostic.is_error());
+    let line = |diagnostic: &evenkeel_syntax::Diagnostic| {
+        let place = diagnostic.place.and_then(|place| Some((told.files.get(place.file as usize)?, place)));
+        match place {
+            Some((file, place)) => {
+                format!("{}:{}:{}: {}", file.name, place.line, place.column, diagnostic.message)
+            }
+            None => diagnostic.message.clone(),
+        }
+    };
+    errors.map(line).collect()
+}

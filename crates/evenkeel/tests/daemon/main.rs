@@ -1,0 +1,304 @@
+//! The daemon as a process, between real sockets on loopback: what users, operators and signals get from it.
+
+#![allow(clippy::unwrap_used)] // A test that cannot go on should stop where it stands.
+
+mod world;
+
+use std::net::SocketAddr;
+use std::thread;
+use std::time::{Duration, Instant};
+use world::{Daemon, Mood, Server, free_address, get};
+
+/// A pool `web` of these servers behind the relay, checked ten times a second.
+fn config(listen: SocketAddr, servers: &[(&str, &Server)], more: &str) -> String {
+    let mut pool = String::new();
+    for (word, server) in servers {
+        pool.push_str(&format!("    {word} {}\n", server.address));
+    }
+    format!(
+        "service web {{\n    listen {listen} http\n    pool web\n}}\npool web {{\n{pool}    slow-start 0s\n    \
+         check http /health every 100ms timeout 90ms {{\n        expect body OK\n        down after 1 fail\n        \
+         up after 2 passes\n    }}\n{more}}}\n"
+    )
+}
+
+#[test]
+fn a_dead_server_goes_out_and_comes_back() {
+    let (mut a, b, listen) = (Server::start("a"), Server::start("b"), free_address());
+    let daemon = Daemon::start(&config(listen, &[("server a", &a), ("server b", &b)], ""));
+    daemon.until_server("web", "a", "up", "serving");
+    daemon.until_server("web", "b", "up", "serving");
+    let names: Vec<String> = (0..8).map(|_| get(listen, "/").unwrap().1).collect();
+    assert!(names.contains(&"a".to_owned()) && names.contains(&"b".to_owned()), "{names:?}");
+
+    a.close();
+    daemon.until_server("web", "a", "down", "out");
+    daemon.until_log("pool web server a: down (check http, L4 refused, ");
+    for _ in 0..8 {
+        assert_eq!(get(listen, "/").map(|answer| (answer.0, answer.1)), Some((200, "b".into())));
+    }
+    a.open();
+    daemon.until_server("web", "a", "up", "serving");
+    daemon.until_log("pool web server a: up (check http, passed, ");
+}
+
+#[test]
+fn a_server_that_is_dead_at_the_start_is_added_when_it_comes() {
+    let (a, mut late, listen) = (Server::start("a"), Server::closed("late"), free_address());
+    let daemon = Daemon::start(&config(listen, &[("server late", &late), ("server a", &a)], ""));
+    for _ in 0..4 {
+        assert_eq!(get(listen, "/").map(|answer| (answer.0, answer.1)), Some((200, "a".into())));
+    }
+    daemon.until_server("web", "late", "down", "out");
+    late.open();
+    daemon.until_server("web", "late", "up", "serving");
+}
+
+#[test]
+fn when_all_are_dead_the_backup_serves_without_a_gap_and_rests_when_one_is_back() {
+    let (a, sorry, listen) = (Server::start("a"), Server::start("sorry"), free_address());
+    let config = config(listen, &[("server a", &a), ("backup sorry", &sorry)], "");
+    let seed_log = tempfile::NamedTempFile::new().unwrap();
+    let daemon = Daemon::spawn(&config, &["--seed-log", seed_log.path().to_str().unwrap()]);
+    daemon.ready();
+    daemon.until_server("web", "a", "up", "serving");
+    daemon.until_server("web", "sorry", "unknown", "out");
+    a.mood(Mood::Broken);
+    daemon.until_server("web", "sorry", "unknown", "serving");
+    assert_eq!(get(listen, "/").unwrap().1, "sorry");
+    a.mood(Mood::Well);
+    daemon.until_server("web", "a", "up", "serving");
+    daemon.until_server("web", "sorry", "unknown", "out");
+    assert_eq!(get(listen, "/").unwrap().1, "a");
+    let lines = std::fs::read_to_string(seed_log.path()).unwrap();
+    let said: Vec<&str> = lines.lines().map(|line| &line["2024-01-01 12:00:00, ".len()..]).collect();
+    let host = a.address.ip();
+    let wanted = [
+        format!("{host} is gone."),
+        "FAIL_BACK is start.".into(),
+        format!("{host} is back."),
+        "FAIL_BACK is stop.".into(),
+    ];
+    assert_eq!(said, wanted);
+}
+
+#[test]
+fn why_names_the_cause() {
+    let mut refused = Server::start("refused");
+    let (broken, lying, silent) = (Server::start("broken"), Server::start("lying"), Server::start("silent"));
+    let servers = [
+        ("server refused", &refused),
+        ("server broken", &broken),
+        ("server lying", &lying),
+        ("server silent", &silent),
+    ];
+    let daemon = Daemon::start(&config(free_address(), &servers, ""));
+    for name in ["refused", "broken", "lying", "silent"] {
+        daemon.until_server("web", name, "up", "serving");
+    }
+    refused.close();
+    broken.mood(Mood::Broken);
+    lying.mood(Mood::Lying);
+    silent.mood(Mood::Silent);
+    for name in ["refused", "broken", "lying", "silent"] {
+        daemon.until_server("web", name, "down", "out");
+    }
+    let said = daemon.says(&["why", "web/refused"]);
+    for part in
+        ["L4 refused (hard)", "Connection refused (os error 111)", "+x", "down after 1 fail: 1st fail"]
+    {
+        assert!(said.contains(part), "{part:?} is not in\n{said}");
+    }
+    let said = daemon.says(&["why", "broken"]);
+    for part in [
+        "L7 status 500 (soft)",
+        "connect ",
+        "first byte ",
+        "HTTP/1.1 500 Broken",
+        "+w",
+        "up after 2 passes in a row",
+    ] {
+        assert!(said.contains(part), "{part:?} is not in\n{said}");
+    }
+    let said = daemon.says(&["why", "lying"]);
+    for part in ["L7 ", "OK", "+w", "next probe in "] {
+        assert!(said.contains(part), "{part:?} is not in\n{said}");
+    }
+    let said = daemon.says(&["why", "silent"]);
+    for part in ["timeout", "connect ", "+t"] {
+        assert!(said.contains(part), "{part:?} is not in\n{said}");
+    }
+    let json = daemon.json(&["why", "web/broken"]);
+    assert_eq!(json["checks"][0]["decided"]["outcome"], "L7 status 500");
+}
+
+#[test]
+fn names_that_do_not_exist_get_advice() {
+    let a = Server::start("rs1");
+    let daemon = Daemon::start(&config(free_address(), &[("server rs1", &a)], ""));
+    for (words, advice) in [
+        (vec!["status", "wev"], "no pool \"wev\", did you mean \"web\"?"),
+        (vec!["why", "web/rs2"], "no server \"rs2\", did you mean \"rs1\"?"),
+        (vec!["why", "wed/rs1"], "no pool \"wed\", did you mean \"web\"?"),
+    ] {
+        let output = daemon.ask(&words);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!((output.status.code(), said.contains(advice)), (Some(1), true), "{words:?}: {said}");
+    }
+}
+
+#[test]
+fn events_are_numbered_kept_and_followed() {
+    let (a, b) = (Server::start("a"), Server::start("b"));
+    let daemon = Daemon::start(&config(free_address(), &[("server a", &a), ("server b", &b)], ""));
+    daemon.until_server("web", "a", "up", "serving");
+    daemon.until_server("web", "b", "up", "serving");
+    let lines = daemon.says(&["events", "--json"]);
+    let events: Vec<serde_json::Value> =
+        lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let numbers: Vec<u64> = events.iter().map(|event| event["seq"].as_u64().unwrap()).collect();
+    assert_eq!(numbers, (1..=numbers.len() as u64).collect::<Vec<_>>());
+    let last = numbers.len().to_string();
+
+    let socket = daemon.path("s");
+    let follower = thread::spawn(move || {
+        use std::io::{BufRead, BufReader};
+        let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_evenkeel"))
+            .args(["events", "--follow", "--json", "--since", &last, "--socket"])
+            .arg(socket)
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let events = lines.map(|line| serde_json::from_str::<serde_json::Value>(&line.unwrap()).unwrap());
+        let found = events.into_iter().find(|event| event["event"] == "health" && event["to"] == "down");
+        child.kill().unwrap();
+        child.wait().unwrap();
+        found.unwrap()
+    });
+    b.mood(Mood::Broken);
+    let event = follower.join().unwrap();
+    assert_eq!(
+        (&event["server"], &event["check"], &event["layer"]),
+        (&"b".into(), &"http".into(), &"L7".into())
+    );
+    assert_eq!((&event["reason"], &event["serving"]), (&"status 500".into(), &serde_json::json!(["a"])));
+    let text = daemon.says(&["events"]);
+    assert!(text.contains("pool web server b: down (check http, L7 status 500, "), "{text}");
+}
+
+#[test]
+fn a_reload_with_a_broken_config_changes_nothing_and_says_every_error() {
+    let (a, b, listen) = (Server::start("a"), Server::start("b"), free_address());
+    let good = config(listen, &[("server a", &a)], "");
+    let daemon = Daemon::start(&good);
+    daemon.until_server("web", "a", "up", "serving");
+    std::fs::write(
+        daemon.path("evenkeel.conf"),
+        good.replace("slow-start 0s", "slow-star 0\n    balnce two"),
+    )
+    .unwrap();
+    daemon.signal(libc::SIGHUP);
+    daemon.until_log("reload refused, nothing changed: ");
+    let log = daemon.log();
+    assert!(log.contains("slow-star") && log.contains("balnce"), "{log}");
+    assert_eq!(get(listen, "/").unwrap().1, "a");
+
+    std::fs::write(daemon.path("evenkeel.conf"), config(listen, &[("server a", &a), ("server b", &b)], ""))
+        .unwrap();
+    daemon.signal(libc::SIGHUP);
+    daemon.until_log("config reloaded");
+    daemon.until_server("web", "b", "up", "serving");
+    let since = daemon.json(&["status", "web"])["servers"][0]["since_s"].as_f64().unwrap();
+    let uptime = daemon.json(&["status"])["uptime_s"].as_f64().unwrap();
+    assert!(since > 0.0 && uptime - since < 2.0, "a reload forgets no health: up for {since}s of {uptime}s");
+}
+
+#[test]
+fn a_reload_onto_an_address_in_use_is_refused() {
+    let (a, listen, taken) = (Server::start("a"), free_address(), Server::start("taken"));
+    let good = config(listen, &[("server a", &a)], "");
+    let daemon = Daemon::start(&good);
+    let more = format!("service more {{\n    listen {} http\n    pool web\n}}\n", taken.address);
+    std::fs::write(daemon.path("evenkeel.conf"), good + &more).unwrap();
+    daemon.signal(libc::SIGHUP);
+    daemon.until_log("reload refused, nothing changed: ");
+    assert!(daemon.log().contains(&taken.address.to_string()), "{}", daemon.log());
+    assert_eq!(daemon.json(&["status"])["services"].as_array().unwrap().len(), 1);
+    assert_eq!(get(listen, "/").unwrap().1, "a");
+}
+
+#[test]
+fn a_listen_address_in_use_is_named() {
+    let (a, taken) = (Server::start("a"), Server::start("taken"));
+    let mut daemon = Daemon::spawn(&config(taken.address, &[("server a", &a)], ""), &[]);
+    assert_eq!(daemon.end(), Some(2));
+    daemon.until_log(&taken.address.to_string());
+    daemon.until_log("in use");
+}
+
+#[test]
+fn a_second_daemon_on_the_same_socket_is_refused_and_a_stale_socket_is_not_in_the_way() {
+    let a = Server::start("a");
+    let words = config(free_address(), &[("server a", &a)], "");
+    let mut first = Daemon::start(&words);
+    let socket = first.path("s");
+    let second = std::process::Command::new(env!("CARGO_BIN_EXE_evenkeel"))
+        .arg("run")
+        .arg(first.path("evenkeel.conf"))
+        .arg("--socket")
+        .arg(&socket)
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&second.stderr).into_owned();
+    assert_eq!(second.status.code(), Some(2), "{said}");
+    assert!(said.contains("another evenkeel") && said.contains(socket.to_str().unwrap()), "{said}");
+
+    first.signal(libc::SIGKILL);
+    first.end();
+    assert!(socket.exists(), "nobody could remove it");
+    let refused = first.ask(&["status"]);
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(said.contains(socket.to_str().unwrap()) && said.contains("evenkeel run"), "{said}");
+    first.restart();
+    first.ready();
+}
+
+#[test]
+fn a_stop_lets_the_request_under_way_finish() {
+    let (a, listen) = (Server::start("a"), free_address());
+    let mut daemon = Daemon::start(
+        &config(listen, &[("server a", &a)], "")
+            .replace("timeout 90ms", "timeout 5s")
+            .replace("every 100ms", "every 6s"),
+    );
+    daemon.until_server("web", "a", "up", "serving");
+    a.mood(Mood::Slow);
+    let request = thread::spawn(move || get(listen, "/"));
+    world::until("the request is under way", || daemon.json(&["status", "web"])["servers"][0]["active"] == 1);
+    let start = Instant::now();
+    daemon.signal(libc::SIGTERM);
+    assert_eq!(request.join().unwrap().map(|answer| answer.0), Some(200));
+    assert_eq!(daemon.end(), Some(0), "{}", daemon.log());
+    assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
+    assert!(!daemon.path("s").exists(), "its socket goes with it");
+}
+
+#[test]
+fn a_name_that_does_not_resolve_leaves_its_server_unknown_and_the_others_serving() {
+    let (a, listen) = (Server::start("a"), free_address());
+    let port = a.address.port();
+    let more =
+        format!("    server lost no such name:{port}\n").replace("no such name", "no-such-name.invalid");
+    let daemon = Daemon::start(&config(listen, &[("server a", &a)], &more));
+    daemon.until_server("web", "lost", "unknown", "out");
+    daemon.until_log("name no-such-name.invalid:");
+    let said = daemon.says(&["why", "lost"]);
+    assert!(
+        said.contains("no-such-name.invalid does not resolve")
+            || said.contains("no answer from the resolver"),
+        "{said}"
+    );
+    assert_eq!(get(listen, "/").unwrap().1, "a");
+}
