@@ -29,7 +29,7 @@ config {
 
 play {
     start
-    run
+    run --seed-log $DIR/ipvsmonitor.log
     within 2s pool web serves rs1 rs2
     ask users 192.168.1.100:80 rate 100
     within 2s users are served by rs1 rs2
@@ -55,5 +55,10 @@ play {
     within 4s pool web serves rs1 rs2
     within 5s users are served by rs1 rs2
     users lost nothing
+    file ipvsmonitor.log has "192.168.1.102 is gone."
+    file ipvsmonitor.log has "192.168.1.103 is gone."
+    file ipvsmonitor.log has "FAIL_BACK is start."
+    file ipvsmonitor.log has "192.168.1.103 is back."
+    file ipvsmonitor.log has "FAIL_BACK is stop."
     stop
 }

@@ -154,3 +154,15 @@ fn names() -> Result<Vec<String>, String> {
 fn stories() -> PathBuf {
     child::root().join("tests/stories")
 }
+
+#[test]
+fn every_story_can_be_read() {
+    let names = names().expect("the folder is there");
+    assert!(!names.is_empty());
+    for name in names {
+        let text = std::fs::read_to_string(stories().join(format!("{name}.story"))).expect("it was listed");
+        let story = script::read(&name, &text, "/run/story").unwrap_or_else(|why| panic!("{why}"));
+        assert!(text.starts_with("# "), "{name} does not begin by saying what it is about");
+        assert!(!story.steps.is_empty());
+    }
+}

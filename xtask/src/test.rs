@@ -76,8 +76,10 @@ impl Tally {
         self.failed += failed;
         if failed > 0 {
             self.names.push(format!("{name}: {failed} tests"));
-        } else if !done.good() || passed == 0 {
+        } else if !done.good() {
             self.one(name, &done);
+        } else if passed == 0 {
+            self.fail(name, "not one test ran");
         }
         println!("-- {passed} passed, {failed} failed in {}", seconds(done.took));
         Ok(())
@@ -132,7 +134,7 @@ fn fuzz(tally: &mut Tally) -> Result<(), String> {
     for pair in targets.chunks(2) {
         let done: Vec<Result<Done, String>> = std::thread::scope(|scope| {
             let fuzz = |(package, name): &(String, String)| {
-                let line = format!("cargo run --quiet --package {package} --example {name} -- --for 60s");
+                let line = format!("cargo run --quiet --package {package} --example {name} -- 60");
                 run(command(&line), 120, Show::Nothing)
             };
             let running: Vec<_> = pair.iter().map(|target| scope.spawn(move || fuzz(target))).collect();

@@ -1,6 +1,8 @@
 //! One probe, run to its end on the calling thread: for people who want to see the conversation. The same
 //! transports as the engine's; no health, no schedule.
 
+use crate::dialogue::End;
+use crate::dialogue::transcript::Line;
 use crate::engine::Spec;
 use crate::sys::{self, WRITABLE};
 use crate::transport::parting::Parting;
@@ -18,12 +20,32 @@ use std::sync::Arc;
 pub struct Conversation {
     /// What was found.
     pub evidence: Evidence,
-    /// What we sent, before TLS; the first 16 KiB.
-    pub sent: Vec<u8>,
-    /// What we heard, after TLS; the first 16 KiB.
-    pub heard: Vec<u8>,
+    /// What was said, without TLS; of more than 192 KiB the beginning.
+    pub lines: Vec<Line>,
+    /// What came when nothing more was heard; `Open` if the verdict was there before.
+    pub end: End,
     /// Our end of the connection, if there was one over IP.
     pub local: Option<SocketAddr>,
+}
+
+impl Conversation {
+    /// All that we sent.
+    pub fn sent(&self) -> Vec<u8> {
+        self.lines
+            .iter()
+            .filter_map(|line| if let Line::Sent(bytes) = line { Some(&bytes[..]) } else { None })
+            .collect::<Vec<_>>()
+            .concat()
+    }
+
+    /// All that we heard.
+    pub fn heard(&self) -> Vec<u8> {
+        self.lines
+            .iter()
+            .filter_map(|line| if let Line::Heard(bytes) = line { Some(&bytes[..]) } else { None })
+            .collect::<Vec<_>>()
+            .concat()
+    }
 }
 
 /// Asks once. Blocks for `timing.timeout` at most, and a moment to say goodbye (300 ms at most).
@@ -45,8 +67,8 @@ pub fn probe_once(spec: &Arc<Spec>, address: &Address, timing: &Timing) -> Conve
     let record = talk.take_record();
     let parting = talk.leave(evidence.verdict.passed(), sys::now(), &mut sockets);
     part(parting, &mut scratch, &mut sockets);
-    let Record { sent, heard, local } = record;
-    Conversation { evidence, sent, heard, local }
+    let Record { lines, end, local, .. } = record;
+    Conversation { evidence, lines, end, local }
 }
 
 fn run(talk: &mut Talk, scratch: &mut [u8]) -> Evidence {
@@ -80,5 +102,5 @@ fn part(mut parting: Option<Parting>, scratch: &mut [u8], sockets: &mut Sockets)
 }
 
 fn no_conversation(evidence: Evidence) -> Conversation {
-    Conversation { evidence, sent: Vec::new(), heard: Vec::new(), local: None }
+    Conversation { evidence, lines: Vec::new(), end: End::Open, local: None }
 }

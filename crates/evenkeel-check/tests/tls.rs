@@ -86,7 +86,7 @@ fn fails(words: Tls, address: &Address) -> String {
     let conversation = ask(words, address);
     let reason = conversation.evidence.verdict.reason().expect("it failed");
     assert_eq!((reason.layer, reason.kind), (Layer::L6, Kind::Soft), "{reason}");
-    assert!(conversation.sent.is_empty(), "nothing was said to a server that could not be trusted");
+    assert!(conversation.sent().is_empty(), "nothing was said to a server that could not be trusted");
     reason.to_string()
 }
 
@@ -97,7 +97,10 @@ fn a_good_certificate_by_name_and_by_address() {
     for name in [Some("web.test"), None] {
         let conversation = ask(authority.words(name), &server.address());
         assert!(conversation.evidence.verdict.passed(), "{:?}", conversation.evidence);
-        assert_eq!((&conversation.sent[..], &conversation.heard[..]), (&b"how are you?\n"[..], &b"OK\n"[..]));
+        assert_eq!(
+            (conversation.sent(), conversation.heard()),
+            (b"how are you?\n".to_vec(), b"OK\n".to_vec())
+        );
         assert!(conversation.evidence.phases.tls.is_some_and(|span| span > Span::ZERO));
     }
 }

@@ -41,7 +41,7 @@ pub struct Opinion {
     pub streak: u32,
 }
 
-/// One check on one server. 56 bytes; the rule is the caller's and the same in every call.
+/// One check on one server. 64 bytes; the rule is the caller's and the same in every call.
 #[derive(Clone, Debug)]
 pub struct Source {
     history: History,

@@ -75,7 +75,8 @@ impl<'s> Stage<'s> {
     fn act(&mut self, act: &Act) -> Result<(), String> {
         match act {
             Act::Start(names) => self.start(names),
-            Act::Run => self.run(),
+            Act::Run(options) => self.run(options),
+            Act::Reload(name) => self.reload(name),
             Act::RunFails(unprivileged, texts) => self.run_fails(*unprivileged, texts),
             Act::Stop => self.stop(),
             Act::Kill(names) => {
@@ -115,17 +116,31 @@ impl<'s> Stage<'s> {
     }
 
     fn command(&self) -> Result<Command, String> {
-        let (name, text) = &self.story.configs[0];
-        let file = self.folder.join(format!("{name}.conf"));
-        std::fs::write(&file, text).map_err(|error| format!("{}: {error}", file.display()))?;
+        let file = self.write_config(&self.story.configs[0].1)?;
         let mut command = Command::new(&self.evenkeel);
         command.arg("run").arg(&file).arg("--socket").arg(self.socket());
         command.current_dir(&self.folder).stdin(Stdio::null());
         Ok(command)
     }
 
-    fn run(&mut self) -> Result<(), String> {
+    fn write_config(&self, text: &str) -> Result<PathBuf, String> {
+        let file = self.folder.join("evenkeel.conf");
+        std::fs::write(&file, text).map_err(|error| format!("{}: {error}", file.display()))?;
+        Ok(file)
+    }
+
+    fn reload(&mut self, name: &str) -> Result<(), String> {
+        let config = self.story.configs.iter().find(|(known, _)| known == name);
+        self.write_config(&config.ok_or("no config is called so")?.1)?;
+        let daemon = self.daemon.as_ref().ok_or("evenkeel does not run")?;
+        // SAFETY: plain system call; the process is our child and not yet waited for.
+        unsafe { libc::kill(daemon.0.id().cast_signed(), libc::SIGHUP) };
+        Ok(())
+    }
+
+    fn run(&mut self, options: &[String]) -> Result<(), String> {
         let mut command = self.command()?;
+        command.args(options);
         let log = std::fs::File::create(self.folder.join("log")).map_err(|error| error.to_string())?;
         command.stdout(log.try_clone().map_err(|error| error.to_string())?).stderr(log);
         self.daemon = Some(Process::start(command)?);
@@ -206,6 +221,10 @@ impl<'s> Stage<'s> {
             Condition::Log(wanted, text) => {
                 let has = self.log().contains(text.as_str());
                 expect(has == *wanted, || format!("it {}", if has { "has it" } else { "lacks it" }))
+            }
+            Condition::File(name, text) => {
+                let has = std::fs::read_to_string(self.folder.join(name)).unwrap_or_default();
+                expect(has.contains(text.as_str()), || format!("it has:\n{has}"))
             }
             Condition::Why(server, text) => {
                 let mut command = Command::new(&self.evenkeel);

@@ -46,8 +46,10 @@ pub(crate) struct Step {
 pub(crate) enum Act {
     /// Starts these servers; none means all that are not absent.
     Start(Vec<String>),
-    /// Starts evenkeel with the first config and waits for its admin socket.
-    Run,
+    /// Starts evenkeel with the first config and these options, and waits for its admin socket.
+    Run(Vec<String>),
+    /// Gives evenkeel another config and SIGHUP.
+    Reload(String),
     /// Runs evenkeel to its end; it must fail and say all of this. `true`: without the right to low ports.
     RunFails(bool, Vec<String>),
     /// Stops evenkeel by SIGTERM; it must end well.
@@ -97,6 +99,8 @@ pub(crate) enum Condition {
     Waited(String, Duration),
     /// evenkeel's log has this text, or not.
     Log(bool, String),
+    /// A file of the story's folder has this text.
+    File(String, String),
     /// `evenkeel why SERVER` says this.
     Why(String, String),
     /// The upgraded connection still talks, or has been cut.
@@ -175,9 +179,10 @@ fn act(words: &[&str]) -> Result<Act, String> {
     let owned = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<String>>();
     Ok(match words {
         ["start", names @ ..] => Act::Start(owned(names)),
-        ["run"] => Act::Run,
         ["run", "fails", "with", texts @ ..] => Act::RunFails(false, owned(texts)),
         ["run", "unprivileged", "fails", "with", texts @ ..] => Act::RunFails(true, owned(texts)),
+        ["run", options @ ..] => Act::Run(owned(options)),
+        ["reload", config] => Act::Reload((*config).to_owned()),
         ["stop"] => Act::Stop,
         ["kill", names @ ..] => Act::Kill(owned(names)),
         ["freeze", names @ ..] => Act::Freeze(owned(names)),
@@ -217,6 +222,7 @@ fn condition(words: &[&str]) -> Result<Condition, String> {
         ["server", server, "heard", "at", "most", count] => {
             Condition::Heard(name(server), count.parse().map_err(|_| "how many?")?)
         }
+        ["file", file, "has", text] => Condition::File(name(file), name(text)),
         ["log", "has", text] => Condition::Log(true, name(text)),
         ["log", "lacks", text] => Condition::Log(false, name(text)),
         ["why", server, "says", text] => Condition::Why(name(server), name(text)),

@@ -120,6 +120,9 @@ impl Default for Http {
 impl Dialogue for Http {
     fn turn(&self, turn: Turn<'_>) -> Step<'_> {
         if turn.sent == 0 {
+            if turn.end != End::Open {
+                return unfinished(turn, turn.heard.len(), "head");
+            }
             return Step::Send(self.request.write(turn.peer));
         }
         let Request::Made(made) = &self.request else {

@@ -41,9 +41,10 @@ pub struct Turn<'a> {
 }
 
 /// Whether more can be heard.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum End {
     /// More may come.
+    #[default]
     Open,
     /// The peer closed its side.
     Closed,

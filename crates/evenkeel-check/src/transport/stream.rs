@@ -8,6 +8,7 @@ use super::parting::Parting;
 use super::sockets::{Lane, Sockets};
 use super::tls::Session;
 use super::{Clock, Plan, half_open, reasons};
+use crate::dialogue::transcript::Line;
 use crate::dialogue::{End, HEARD_MAX, Step, Turn};
 use crate::sys::{self, BROKEN, Errno, PEER_CLOSED, READABLE, WRITABLE};
 use evenkeel_core::config::{Address, Timing};
@@ -45,9 +46,10 @@ pub(crate) struct Talk {
 /// What was said, for people to look at.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Record {
-    pub(crate) sent: Vec<u8>,
-    pub(crate) heard: Vec<u8>,
+    pub(crate) lines: Vec<Line>,
     pub(crate) local: Option<SocketAddr>,
+    pub(crate) end: End,
+    room: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,8 +62,8 @@ enum Stage {
 /// Why it failed, and the errno behind it.
 type Failure = (Reason, Option<Errno>);
 
-/// What is remembered of each direction of a recorded conversation.
-const RECORD_MAX: usize = 16 * 1024;
+/// What is remembered of a recorded conversation.
+const RECORD_MAX: usize = 2 * HEARD_MAX;
 /// What evidence keeps of the bytes that decided.
 const SAMPLE_MAX: usize = 160;
 /// Sends in one conversation; more is a dialogue that runs in a circle.
@@ -109,7 +111,7 @@ impl Talk {
             heard: Vec::new(),
             end: End::Open,
             tls: None,
-            record: record.then(Box::default),
+            record: record.then(|| Box::new(Record { room: RECORD_MAX, ..Record::default() })),
         })
     }
 
@@ -186,7 +188,8 @@ impl Talk {
 
     /// What was said, if it was to be recorded.
     pub(crate) fn take_record(&mut self) -> Record {
-        self.record.take().map(|record| *record).unwrap_or_default()
+        let record = self.record.take().map(|record| *record).unwrap_or_default();
+        Record { end: self.end, ..record }
     }
 
     fn connecting(&mut self, events: u32, clock: Clock) -> Result<Option<Verdict>, Failure> {
@@ -299,8 +302,7 @@ impl Talk {
                 self.phases.first_byte = Some(self.charged - self.said);
             }
             if let Some(record) = &mut self.record {
-                let room = RECORD_MAX.saturating_sub(record.heard.len());
-                record.heard.extend(self.heard[before..].iter().take(room));
+                record.note(&self.heard[before..], Line::Heard);
             }
         }
         if self.charged > self.timeout + JIFFY {
@@ -367,8 +369,7 @@ impl Talk {
 
     fn say(&mut self, bytes: &[u8]) -> Result<(), Failure> {
         if let Some(record) = &mut self.record {
-            let room = RECORD_MAX.saturating_sub(record.sent.len());
-            record.sent.extend(bytes.iter().take(room));
+            record.note(bytes, Line::Sent);
         }
         match &mut self.tls {
             None => {
@@ -443,7 +444,9 @@ impl Talk {
         if let Some(first) = self.phases.first_byte {
             self.phases.body = Some(self.charged - self.said - first);
         }
-        let sample = if verdict.passed() || self.heard.is_empty() { Box::default() } else { self.sample() };
+        // A pass explains itself, unless somebody is looking.
+        let nothing = self.heard.is_empty() || (verdict.passed() && self.record.is_none());
+        let sample = if nothing { Box::default() } else { self.sample() };
         Evidence { verdict, took: self.charged, phases: self.phases, errno, sample }
     }
 
@@ -452,6 +455,21 @@ impl Talk {
         let range = self.plan.spec.dialogue.decided_by(turn);
         let bytes = self.heard.get(range).unwrap_or(&self.heard);
         bytes[..bytes.len().min(SAMPLE_MAX)].into()
+    }
+}
+
+impl Record {
+    /// Remembers what was said, what follows the last thing said by the same side joined to it.
+    fn note(&mut self, bytes: &[u8], line: fn(Vec<u8>) -> Line) {
+        let bytes = &bytes[..bytes.len().min(self.room)];
+        self.room -= bytes.len();
+        match (self.lines.last_mut(), line(Vec::new())) {
+            (Some(Line::Sent(before)), Line::Sent(_)) | (Some(Line::Heard(before)), Line::Heard(_)) => {
+                before.extend_from_slice(bytes);
+            }
+            _ if bytes.is_empty() => {}
+            _ => self.lines.push(line(bytes.to_vec())),
+        }
     }
 }
 
