@@ -128,9 +128,9 @@ const TOO_LARGE: Refusal = Refusal { status: 431, why: "a head larger than the l
 /// A version is well formed and not ours, or the line is no request line at all (as HTTP/0.9's).
 fn version_refusal(bytes: &[u8]) -> Refusal {
     let line = bytes.split(|&byte| byte == b'\r').next().unwrap_or(bytes);
-    let last = line.rsplit(|&byte| byte == b' ').next().unwrap_or(line);
-    match last {
-        [b'H', b'T', b'T', b'P', b'/', b'0'..=b'9', b'.', b'0'..=b'9'] => {
+    let words: Vec<&[u8]> = line.split(|&byte| byte == b' ').collect();
+    match words[..] {
+        [_, _, [b'H', b'T', b'T', b'P', b'/', b'0'..=b'9', b'.', b'0'..=b'9']] => {
             Refusal { status: 505, why: "an HTTP version other than 1.0 and 1.1" }
         }
         _ => Refusal::bad("a first line that is not HTTP/1"),
