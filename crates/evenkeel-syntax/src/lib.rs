@@ -31,5 +31,5 @@ pub use include::load;
 pub use nearest::closest;
 pub use parse::{FILE_MAX, parse};
 pub use read::{Foreign, Reading, Vocabulary, read, read_with};
-pub use shape::{AddressWords, address, size, span};
+pub use shape::{AddressWords, address, fits, size, span};
 pub use tree::{Block, Directive, File, Place, Tree, Word};

@@ -41,6 +41,11 @@ impl From<(String, String)> for Misfit {
     }
 }
 
+/// Whether a word has a shape.
+pub fn fits(shape: &Shape, word: &Word) -> bool {
+    fit(shape, word).is_ok()
+}
+
 /// Whether a word is this literal, with or without its plural `s`.
 pub(crate) fn literal(wanted: &str, word: &Word) -> bool {
     word.is(wanted)

@@ -1,16 +1,23 @@
 //! Words to model: reads a config file into what the core, the checks and the planes are told.
 
+mod effective;
 mod forms;
+mod from_json;
 mod ids;
 mod inherit;
 mod json;
 mod judge;
 mod model;
 mod pool;
+mod print;
+mod reference;
+mod schema;
 mod service;
 mod targets;
 mod vocabulary;
 
+pub use print::{Spelling, json_schema, print, print_text};
+pub use reference::reference;
 pub use targets::CheckUse;
 
 use evenkeel_core::config::{CheckId, Config, ServerId};
@@ -19,6 +26,7 @@ use evenkeel_syntax::{Diagnostic, File, Place, Reading, Tree, render};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -53,14 +61,41 @@ pub struct Told {
 /// Reads a config file and judges it. What is the same as in `previous` keeps its ids. The error holds every
 /// complaint there is.
 pub fn load(path: &Path, previous: Option<&Loaded>) -> Result<Loaded, Told> {
-    let (tree, errors) = evenkeel_syntax::load(path);
+    let (tree, errors) = read_file(path);
     read_tree(tree, errors, previous)
 }
 
-/// Reads a config from a text; `name` is what diagnostics call it. `include` is not followed.
+/// Reads a config from a text; `name` is what diagnostics call it, and if it ends in `.json` the text is JSON.
+/// `include` is not followed.
 pub fn load_text(name: &str, text: &str, previous: Option<&Loaded>) -> Result<Loaded, Told> {
-    let (tree, errors) = evenkeel_syntax::parse(name, text.as_bytes());
+    let (tree, errors) = read_text(name, text);
     read_tree(tree, errors, previous)
+}
+
+/// A file's tree: of words, or, if it is called `….json`, of JSON.
+fn read_file(path: &Path) -> (Tree, Vec<Diagnostic>) {
+    if path.extension().is_none_or(|end| end != "json") {
+        return evenkeel_syntax::load(path);
+    }
+    let bound = evenkeel_syntax::FILE_MAX as u64;
+    let mut bytes = Vec::new();
+    let heard = std::fs::File::open(path).and_then(|file| file.take(bound + 1).read_to_end(&mut bytes));
+    let name = path.display().to_string();
+    match heard {
+        Err(error) => (Tree::default(), vec![Diagnostic::global(format!("cannot read {name}: {error}"))]),
+        Ok(length) if length as u64 > bound => {
+            let message = format!("{name}: larger than {} MiB: this cannot be a config", bound >> 20);
+            (Tree::default(), vec![Diagnostic::global(message)])
+        }
+        Ok(_) => from_json::read(&name, &bytes, forms::root()),
+    }
+}
+
+fn read_text(name: &str, text: &str) -> (Tree, Vec<Diagnostic>) {
+    match name.ends_with(".json") {
+        true => from_json::read(name, text.as_bytes(), forms::root()),
+        false => evenkeel_syntax::parse(name, text.as_bytes()),
+    }
 }
 
 fn read_tree(mut tree: Tree, mut errors: Vec<Diagnostic>, previous: Option<&Loaded>) -> Result<Loaded, Told> {
@@ -81,7 +116,7 @@ fn read_tree(mut tree: Tree, mut errors: Vec<Diagnostic>, previous: Option<&Load
 /// In the order of the files, each complaint once: words that are inherited are read more than once.
 fn tidy(mut diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
     let place = |of: &Diagnostic| of.place.map(|place| (place.file, place.line, place.column));
-    diagnostics.sort_by(|a, b| (place(a).is_none(), place(a)).cmp(&(place(b).is_none(), place(b))));
+    diagnostics.sort_by_key(|of| (place(of).is_none(), place(of)));
     let mut once: Vec<Diagnostic> = Vec::new();
     for diagnostic in diagnostics {
         let known =
