@@ -39,12 +39,17 @@ pub(crate) fn parse_file(
         return (Vec::new(), Vec::new());
     }
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    let mut parser = Parser::new(file);
-    for (at, line) in bytes.split(|byte| *byte == b'\n').enumerate() {
-        parser.line = u32::try_from(at + 1).expect("a file has fewer lines than bytes");
-        parser.take_line(line.strip_suffix(b"\r").unwrap_or(line));
-    }
     files.push(File { name: name.to_owned(), text: String::from_utf8_lossy(bytes).into_owned() });
+    let parser = Parser::new(file).take(bytes);
+    // A missing `}` makes everything below it wrong. Where the indentation shows which one is missing, that is
+    // the only complaint.
+    let unclosed = parser.open.len() - 1;
+    if unclosed > 0 {
+        let guess = Parser { by_indent: true, ..Parser::new(file) }.take(bytes);
+        if guess.closed_early + guess.open.len() - 1 == unclosed {
+            return guess.finish(errors);
+        }
+    }
     parser.finish(errors)
 }
 
@@ -59,6 +64,10 @@ struct Parser {
     errors: Vec<Diagnostic>,
     /// Errors beyond the bound.
     dropped: usize,
+    /// A line that is indented no deeper than the directive of the open block ends that block.
+    by_indent: bool,
+    /// Blocks that ended so.
+    closed_early: usize,
 }
 
 /// A block that is still open.
@@ -68,6 +77,19 @@ struct Level {
     block: Block,
 }
 
+impl Level {
+    fn unclosed(&self) -> Diagnostic {
+        let words = self.owner.iter().flat_map(|owner| &owner.words).take(2);
+        let name: Vec<&str> = words.map(|word| word.text.as_str()).collect();
+        let message = match name.is_empty() {
+            true => "a block is never closed".to_owned(),
+            false => format!("the block of `{}` is never closed", name.join(" ")),
+        };
+        let error = Diagnostic::error(self.block.open, message).label("opened here");
+        error.help("a block ends with a `}` on a line of its own")
+    }
+}
+
 /// One line, cut into words.
 #[derive(Default)]
 struct Cut {
@@ -75,6 +97,8 @@ struct Cut {
     open: Option<Place>,
     close: Option<Place>,
     comment: Option<String>,
+    /// Something stands after a brace, and was complained about.
+    crowded: bool,
 }
 
 impl Parser {
@@ -88,7 +112,17 @@ impl Parser {
             blank: false,
             errors: Vec::new(),
             dropped: 0,
+            by_indent: false,
+            closed_early: 0,
         }
+    }
+
+    fn take(mut self, bytes: &[u8]) -> Parser {
+        for (at, line) in bytes.split(|byte| *byte == b'\n').enumerate() {
+            self.line = u32::try_from(at + 1).expect("a file has fewer lines than bytes");
+            self.take_line(line.strip_suffix(b"\r").unwrap_or(line));
+        }
+        self
     }
 
     fn at(&self, column: usize, width: usize) -> Place {
@@ -142,6 +176,7 @@ impl Parser {
         let mut beside = cut.comment;
         if let (Some(first), Some(last)) = (cut.words.first(), cut.words.last()) {
             let place = first.place.to(last.place);
+            self.close_by_indent(place);
             let directive = Directive {
                 words: cut.words,
                 block: None,
@@ -155,17 +190,41 @@ impl Parser {
                 None => self.top().directives.push(directive),
             }
         } else if let Some(open) = cut.open {
-            let error = Diagnostic::error(open, "a block without words before it");
-            self.error(
-                error
-                    .label("what is this the block of?")
-                    .help("the `{` stands at the end of the line that it belongs to, as in `pool web {`"),
-            );
-            let nobody = Directive::new(Vec::new(), None);
-            self.open_block(nobody, open);
+            self.open_alone(open);
         }
         if let Some(close) = cut.close {
             self.close_block(close, beside);
+        }
+    }
+
+    /// Closes the blocks that a line at this place cannot be in, if indentation is to be believed.
+    fn close_by_indent(&mut self, place: Place) {
+        let outside =
+            |level: &Level| level.owner.as_ref().is_some_and(|owner| place.column <= owner.place.column);
+        while self.by_indent && self.open.last().is_some_and(outside) {
+            let level = self.open.pop().expect("it was looked at");
+            self.error(level.unclosed().note(place, "it seems to end before this line"));
+            self.shut(level.owner, level.block);
+            self.closed_early += 1;
+        }
+    }
+
+    /// A `{` that no word stands before. Most likely it belongs to the line above.
+    fn open_alone(&mut self, open: Place) {
+        let error = Diagnostic::error(open, "a `{` without words before it");
+        let above =
+            self.top().directives.pop_if(|above| above.block.is_none() && above.place.line + 1 == open.line);
+        match above {
+            Some(above) => {
+                let word = above.words.first().map_or("", |word| &word.text);
+                self.error(error.label(format!("write it at the end of the line of `{word}`")));
+                self.open_block(above, open);
+            }
+            None => {
+                let help = "the `{` stands at the end of the line that it belongs to, as in `pool web {`";
+                self.error(error.label("what is this the block of?").help(help));
+                self.open_block(Directive::new(Vec::new(), None), open);
+            }
         }
     }
 
@@ -205,15 +264,9 @@ impl Parser {
 
     fn finish(mut self, errors: &mut Vec<Diagnostic>) -> (Vec<Directive>, Vec<Comment>) {
         while self.open.len() > 1 {
-            let Level { owner, block } = self.open.pop().expect("more than the file itself is open");
-            let what = owner.as_ref().and_then(|owner| owner.words.first()).map(|word| word.text.clone());
-            let message = match what {
-                Some(word) => format!("the block of `{word}` is never closed"),
-                None => "a block is never closed".to_owned(),
-            };
-            let error = Diagnostic::error(block.open, message).label("opened here");
-            self.error(error.help("a block ends with a `}` on a line of its own"));
-            self.shut(owner, block);
+            let level = self.open.pop().expect("more than the file itself is open");
+            self.error(level.unclosed());
+            self.shut(level.owner, level.block);
         }
         if self.dropped > 0 {
             let more = format!("{} more errors of this kind are not shown", self.dropped);
@@ -257,16 +310,15 @@ impl Parser {
     }
 
     fn push(&mut self, cut: &mut Cut, word: Word) {
-        match (cut.open, cut.close) {
-            (Some(_), _) => {
-                let error = Diagnostic::error(word.place, "a word after `{`").label("begin a new line here");
-                self.error(error);
-            }
-            (None, Some(_)) => {
-                let error = Diagnostic::error(word.place, "a word after `}`").label("begin a new line here");
-                self.error(error);
-            }
-            (None, None) => cut.words.push(word),
+        let brace = match (cut.open, cut.close) {
+            (None, None) => return cut.words.push(word),
+            (Some(_), _) => '{',
+            (None, Some(_)) => '}',
+        };
+        // One line, one complaint.
+        if !std::mem::replace(&mut cut.crowded, true) {
+            let error = Diagnostic::error(word.place, format!("a word after `{brace}`"));
+            self.error(error.label("begin a new line here"));
         }
     }
 

@@ -176,7 +176,8 @@ impl Reader<'_> {
                 best = Some((form, fitted));
                 break;
             }
-            if best.as_ref().is_none_or(|(_, before)| fitted.good > before.good) {
+            let rank = |of: &Fitted<'_>| (of.good, !of.surplus);
+            if best.as_ref().is_none_or(|(_, before)| rank(&fitted) > rank(before)) {
                 best = Some((form, fitted));
             }
         }
@@ -235,6 +236,7 @@ impl Reader<'_> {
             .filter(|(first, _)| word.is(first))
             .map(|(_, second)| second)
             .collect();
+        let seconds = once_each(seconds);
         if !seconds.is_empty() {
             let known = directive.words.get(1).and_then(|word| self.vocabulary.about(word));
             self.errors.push(known.unwrap_or_else(|| second_unknown(directive, &seconds)));
@@ -245,12 +247,7 @@ impl Reader<'_> {
             return;
         }
         let mut error = Diagnostic::error(word.place, format!("unknown word `{}`", word.text));
-        let mut heads: Vec<&'static str> = Vec::new();
-        forms.iter().for_each(|form| {
-            if !heads.contains(&form.head) {
-                heads.push(form.head)
-            }
-        });
+        let heads = once_each(forms.iter().map(|form| form.head).collect());
         let firsts = heads.iter().map(|head| head.split(' ').next().unwrap_or(head));
         if word.quoted {
             error = error.label("a quoted word cannot begin a directive");
@@ -261,6 +258,8 @@ impl Reader<'_> {
                 heads.iter().copied().filter(|head| head.split(' ').next() == Some(meant)).collect();
             let meant = if whole.len() > 2 { vec![meant] } else { whole };
             error = error.label(format!("did you mean {}?", any_of(meant.into_iter())));
+        } else if let Some((meant, place)) = self.vocabulary.nearly(&word.text) {
+            error = error.label(format!("did you mean `{meant}`? {place}"));
         } else {
             let here = owner.map_or("here".to_owned(), |owner| format!("in {}", name_of(owner)));
             error = match heads.is_empty() {
@@ -297,4 +296,15 @@ fn second_unknown(directive: &Directive, seconds: &[&str]) -> Diagnostic {
 fn name_of(directive: &Directive) -> String {
     let words: Vec<&str> = directive.words.iter().take(2).map(|word| word.text.as_str()).collect();
     format!("`{}`", words.join(" "))
+}
+
+/// The same words, each once.
+fn once_each(words: Vec<&str>) -> Vec<&str> {
+    let mut once: Vec<&str> = Vec::new();
+    for word in words {
+        if !once.contains(&word) {
+            once.push(word);
+        }
+    }
+    once
 }

@@ -139,13 +139,20 @@ pub fn span(text: &str) -> Result<u64, (String, String)> {
         let letters = after.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(after.len());
         let (unit, after) = after.split_at(letters);
         if unit.is_empty() && rest.len() == text.len() {
-            return Err((format!("`{text}` has no unit"), format!("write `{text}s`")));
+            // Who writes hundreds without a unit comes from a program that counts in milliseconds.
+            let meant =
+                if value.len() > 2 { format!("`{text}ms` or `{text}s`") } else { format!("`{text}s`") };
+            return Err((format!("`{text}` has no unit"), format!("write {meant}")));
         }
         if unit.is_empty() {
             return wrong(format!("`{text}` ends without a unit"), "a number and a unit, such as `1m30s`");
         }
         let Some((_, nanos)) = TIMES.iter().find(|(name, _)| *name == unit) else {
-            return Err((format!("`{text}` has an unknown unit `{unit}`"), unit_meant(unit)));
+            let label = match unit_meant(unit) {
+                Some(meant) => format!("write `{}`", text.replace(unit, meant)),
+                None => "the units are `us`, `ms`, `s`, `m`, `h` and `d`".to_owned(),
+            };
+            return Err((format!("`{text}` has an unknown unit `{unit}`"), label));
         };
         let Some(part) = scaled(value, *nanos) else {
             return wrong(format!("`{text}` is not a time"), "a number and a unit, such as `5s` or `200ms`");
@@ -159,20 +166,16 @@ pub fn span(text: &str) -> Result<u64, (String, String)> {
     Ok(total)
 }
 
-fn unit_meant(unit: &str) -> String {
-    let lower = unit.to_ascii_lowercase();
-    let meant = match lower.as_str() {
-        "sec" | "secs" | "second" | "seconds" | "s" => Some("s"),
-        "min" | "mins" | "minute" | "minutes" => Some("m"),
-        "msec" | "msecs" | "millis" | "milliseconds" | "ms" => Some("ms"),
-        "usec" | "usecs" | "micros" | "microseconds" | "µs" | "μs" | "us" => Some("us"),
-        "hour" | "hours" | "hr" | "h" => Some("h"),
-        "day" | "days" | "d" => Some("d"),
+/// The unit of time that a word stands for in other places.
+pub(crate) fn unit_meant(word: &str) -> Option<&'static str> {
+    match word.to_ascii_lowercase().as_str() {
+        "s" | "sec" | "secs" | "second" | "seconds" => Some("s"),
+        "m" | "min" | "mins" | "minute" | "minutes" => Some("m"),
+        "ms" | "msec" | "msecs" | "millis" | "milliseconds" => Some("ms"),
+        "us" | "usec" | "usecs" | "micros" | "microseconds" | "µs" | "μs" => Some("us"),
+        "h" | "hr" | "hour" | "hours" => Some("h"),
+        "d" | "day" | "days" => Some("d"),
         _ => None,
-    };
-    match meant {
-        Some(meant) => format!("did you mean `{meant}`?"),
-        None => "the units are `us`, `ms`, `s`, `m`, `h` and `d`".to_owned(),
     }
 }
 
@@ -256,7 +259,11 @@ pub fn address(text: &str) -> Result<AddressWords<'_>, (String, String)> {
         );
     }
     if text.parse::<std::net::Ipv6Addr>().is_ok() {
-        return wrong(format!("`{text}` has no port"), format!("write `[{text}]:80`"));
+        let port = text.rsplit_once(':').filter(|(host, port)| {
+            host.parse::<std::net::Ipv6Addr>().is_ok() && port.bytes().all(|byte| byte.is_ascii_digit())
+        });
+        let meant = port.map_or(format!("`[{text}]:80`"), |(host, port)| format!("`[{host}]:{port}`"));
+        return wrong(format!("an IPv6 address without brackets: `{text}`"), format!("write {meant}"));
     }
     let (host, port) = match text.rsplit_once(':') {
         Some((host, port)) if !port.contains(']') => (host, port),

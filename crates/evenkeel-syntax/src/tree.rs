@@ -124,7 +124,13 @@ impl Directive {
 
     /// Whether a directive of its block begins with this word, however wrong it may go on.
     pub fn mentions(&self, word: &str) -> bool {
-        self.block.as_ref().is_some_and(|block| block.directives.iter().any(|line| line.words[0].is(word)))
+        self.mentioned(word) > 0
+    }
+
+    /// How many directives of its block begin with this word, however wrong they may go on.
+    pub fn mentioned(&self, word: &str) -> usize {
+        let lines = self.block.iter().flat_map(|block| &block.directives);
+        lines.filter(|line| line.words[0].is(word)).count()
     }
 }
 

@@ -66,12 +66,16 @@ fn by_name(loaded: &config::Loaded) -> Vec<String> {
     let mut all: Vec<String> = Vec::new();
     for pool in &loaded.config.pools {
         let of = &pool.name;
-        all.push(format!("{of} {:?} {:?} {} {:?}", pool.require, pool.balance, pool.min_serving, pool.slow_start));
+        all.push(format!(
+            "{of} {:?} {:?} {} {:?}",
+            pool.require, pool.balance, pool.min_serving, pool.slow_start
+        ));
         all.extend(pool.checks.iter().map(|check| {
             let spec = &loaded.checks[&check.id];
             format!("{of} {} {:?} {:?} {:?} {:?}", check.name, check.timing, check.rule, spec.spec, spec.port)
         }));
-        let server = |of: &evenkeel_core::config::Server| (of.name.clone(), of.address.clone(), of.weight, of.backup);
+        let server =
+            |of: &evenkeel_core::config::Server| (of.name.clone(), of.address.clone(), of.weight, of.backup);
         all.extend(pool.servers.iter().map(|of| format!("{} {:?}", pool.name, server(of))));
     }
     for service in &loaded.config.services {

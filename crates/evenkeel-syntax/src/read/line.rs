@@ -4,7 +4,7 @@ use super::{Value, Vocabulary};
 use crate::diagnostic::Diagnostic;
 use crate::form::{Form, Shape, Slot};
 use crate::nearest::closest;
-use crate::shape::{any_of, describe, fit, literal};
+use crate::shape::{Misfit, any_of, describe, fit, literal, unit_meant};
 use crate::tree::{Directive, Word};
 
 /// What came of fitting one line to one form.
@@ -13,6 +13,8 @@ pub(super) struct Fitted<'t> {
     pub(super) errors: Vec<Diagnostic>,
     /// How many words fitted before the first that did not.
     pub(super) good: usize,
+    /// There is a word too many: another form may be meant.
+    pub(super) surplus: bool,
 }
 
 /// Fits the words of a directive to a form.
@@ -27,7 +29,7 @@ pub(super) fn fit_line<'t>(
         at: heads,
         form,
         vocabulary,
-        fitted: Fitted { values: Vec::new(), errors: Vec::new(), good: heads },
+        fitted: Fitted { values: Vec::new(), errors: Vec::new(), good: heads, surplus: false },
         skipped: Vec::new(),
     };
     if line.names() {
@@ -82,12 +84,10 @@ impl Line<'_, '_> {
             match fit(&slot.shape, word) {
                 Ok(number) => self.take(slot, 1, number),
                 Err(misfit) => {
-                    self.fitted
-                        .errors
-                        .push(Diagnostic::error(word.place, misfit.message).label(misfit.label));
-                    self.at += 1;
-                    // What follows a word of the wrong shape can still be judged; what follows a wrong literal cannot.
-                    if matches!(slot.shape, Shape::Literal(_)) {
+                    self.misfit(slot, word, misfit);
+                    // What follows a word of the wrong shape can still be judged; what follows a word that chooses
+                    // between meanings cannot.
+                    if matches!(slot.shape, Shape::Literal(_) | Shape::OneOf(_)) {
                         return false;
                     }
                 }
@@ -156,11 +156,28 @@ impl Line<'_, '_> {
                 );
                 self.fitted.errors.push(error.label(format!("{} is expected", describe(&slot.shape))));
             }
-            Err(misfit) => {
-                self.fitted.errors.push(Diagnostic::error(word.place, misfit.message).label(misfit.label));
-                self.at += 1;
-            }
+            Err(misfit) => self.misfit(slot, word, misfit),
         }
+    }
+
+    /// A word that has not the shape of its slot.
+    fn misfit(&mut self, slot: &Slot, word: &Word, misfit: Misfit) {
+        self.at += 1;
+        let mut error = Diagnostic::error(word.place, misfit.message).label(misfit.label);
+        if matches!(slot.shape, Shape::OneOf(_))
+            && let Some(known) = self.vocabulary.about(word)
+        {
+            error = known;
+        }
+        // `2 seconds`, `5 s`: the unit stands there, but not where it belongs.
+        if matches!(slot.shape, Shape::Time)
+            && let Some(unit) = self.words.get(self.at).and_then(|next| unit_meant(&next.text))
+            && word.text.bytes().all(|byte| byte.is_ascii_digit())
+        {
+            error = error.label(format!("write `{}{unit}`", word.text));
+            self.at += 1;
+        }
+        self.fitted.errors.push(error);
     }
 
     fn take(&mut self, slot: &'static Slot, count: usize, number: u64) {
@@ -207,6 +224,7 @@ impl Line<'_, '_> {
         let error = match (closest(&word.text, known.iter().copied()), known.is_empty() && shapes.is_empty())
         {
             (_, true) => {
+                self.fitted.surplus = true;
                 let error = Diagnostic::error(word.place, format!("`{}` is one word too many", word.text));
                 error.label(format!("`{}` ends before this", usage(self.form)))
             }

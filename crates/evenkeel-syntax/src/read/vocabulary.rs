@@ -2,7 +2,9 @@
 
 use crate::diagnostic::Diagnostic;
 use crate::form::Form;
+use crate::nearest::closest;
 use crate::tree::Word;
+use std::collections::VecDeque;
 
 /// What is known of words that no form has.
 #[derive(Clone, Copy, Debug, Default)]
@@ -41,20 +43,30 @@ impl Vocabulary {
 
     /// Where a directive with this first word can stand, if it can anywhere.
     pub(super) fn belongs(&self, word: &str) -> Option<String> {
-        fn seek(forms: &[&[Form]], word: &str, inside: Option<&str>) -> Option<String> {
+        let (_, owner) = self.owners().into_iter().find(|(first, _)| *first == word)?;
+        Some(match owner {
+            Some(owner) => format!("it stands in `{owner} … {{ }}`"),
+            None => "it stands outside of any block".to_owned(),
+        })
+    }
+
+    /// The first word of any directive that is nearest to this one, and where that stands.
+    pub(super) fn nearly(&self, word: &str) -> Option<(&'static str, String)> {
+        let meant = closest(word, self.owners().into_iter().map(|(first, _)| first))?;
+        let place = self.belongs(meant)?;
+        Some((meant, format!("But {place}")))
+    }
+
+    /// The first word of every directive and the head of the block it stands in, outermost first.
+    fn owners(&self) -> Vec<(&'static str, Option<&'static str>)> {
+        let mut owners = Vec::new();
+        let mut blocks = VecDeque::from([(self.forms, None)]);
+        while let Some((forms, owner)) = blocks.pop_front() {
             for form in forms.iter().flat_map(|group| group.iter()) {
-                if form.head.split(' ').next() == Some(word) {
-                    return Some(match inside {
-                        Some(owner) => format!("it stands in `{owner} … {{ }}`"),
-                        None => "it stands outside of any block".to_owned(),
-                    });
-                }
-                if let Some(found) = form.block.and_then(|block| seek(block, word, Some(form.head))) {
-                    return Some(found);
-                }
+                owners.push((form.head.split(' ').next().unwrap_or(form.head), owner));
+                blocks.extend(form.block.map(|block| (block, Some(form.head))));
             }
-            None
         }
-        seek(self.forms, word, None)
+        owners
     }
 }

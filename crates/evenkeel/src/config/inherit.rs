@@ -100,7 +100,7 @@ impl Heirs<'_> {
             return None;
         }
         if like || self.named.iter().any(|named| named.name == name.text && !reserved(&name.text)) {
-            return self.resolve(&line, CHAIN_MAX);
+            return self.resolve(&line, &mut Vec::new());
         }
         if !reserved(&name.text)
             && let Some(error) = self.nearly(name)
@@ -122,7 +122,7 @@ impl Heirs<'_> {
     }
 
     /// `check NAME like PARENT …` or `check NAME …` as a line of its kind.
-    fn resolve(&mut self, line: &Directive, left: usize) -> Option<Directive> {
+    fn resolve(&mut self, line: &Directive, chain: &mut Vec<usize>) -> Option<Directive> {
         let name = &line.words[1];
         let like = line.words.get(2).is_some_and(|word| word.is("like"));
         let Some(parent) = line.words.get(if like { 3 } else { 1 }) else {
@@ -136,7 +136,7 @@ impl Heirs<'_> {
             let words = vec![line.words[0].clone(), parent.clone()];
             (form, Directive::new(words, None))
         } else {
-            self.parent(parent, left)?
+            self.parent(parent, chain)?
         };
         let (form, mut merged) = (base.0, merge(base.0, &base.1, own, line));
         // A check is called what it was last called, unless it says `as` itself.
@@ -147,21 +147,26 @@ impl Heirs<'_> {
     }
 
     /// The line that a parent stands for.
-    fn parent(&mut self, parent: &Word, left: usize) -> Option<(&'static Form, Directive)> {
+    fn parent(&mut self, parent: &Word, chain: &mut Vec<usize>) -> Option<(&'static Form, Directive)> {
         let Some(at) = self.named.iter().position(|named| named.name == parent.text) else {
             self.errors.push(self.no_parent(parent));
             return None;
         };
         let named = &mut self.named[at];
         named.used = true;
-        if left == 0 {
+        if chain.contains(&at) || chain.len() >= CHAIN_MAX {
             let error = Diagnostic::error(parent.place, format!("`{}` inherits from itself", parent.text));
-            let error = error.label(format!("or by way of more than {CHAIN_MAX} others"));
-            self.errors.push(error.note(named.place, "defined here"));
+            let error = match chain.contains(&at) {
+                true => error.label("a circle"),
+                false => Diagnostic::error(parent.place, "too many heirs of heirs")
+                    .label(format!("{CHAIN_MAX} at most")),
+            };
+            self.errors.push(error.note(named.place, format!("`{}` is defined here", parent.text)));
             return None;
         }
+        chain.push(at);
         let directive = named.directive.clone();
-        let line = self.resolve(&directive, left - 1)?;
+        let line = self.resolve(&directive, chain)?;
         let form = form_of(&line.words[1].text)?;
         Some((form, line))
     }
@@ -188,8 +193,11 @@ impl Heirs<'_> {
         for at in 0..self.named.len() {
             let directive = self.named[at].directive.clone();
             let used = self.named[at].used;
-            lines.extend(self.resolve(&directive, CHAIN_MAX));
-            if !used && !self.named.iter().any(|other| inherits(&other.directive, &self.named[at].name)) {
+            lines.extend(self.resolve(&directive, &mut vec![at]));
+            if !used
+                && !self.errors.iter().any(Diagnostic::is_error)
+                && !self.named.iter().any(|other| inherits(&other.directive, &self.named[at].name))
+            {
                 let warning = Diagnostic::warning(
                     self.named[at].place,
                     format!("no pool uses the check `{}`", self.named[at].name),

@@ -2,25 +2,20 @@
 
 use super::model::{Known, Served};
 use evenkeel_core::config::{Address, PlaneKind};
-use evenkeel_syntax::{Diagnostic, Reading, Severity};
+use evenkeel_syntax::{Diagnostic, Severity};
 use std::net::IpAddr;
 
 /// Judges services and pools together.
-pub(super) fn whole(
-    root: &[Reading<'_>],
-    pools: &[Known],
-    services: &[Served],
-    errors: &mut Vec<Diagnostic>,
-) {
+pub(super) fn whole(pools: &[Known], services: &[Served], errors: &mut Vec<Diagnostic>) {
     if services.is_empty() && !errors.iter().any(Diagnostic::is_error) {
         let error = Diagnostic::new(Severity::Error, None, "the config has no service");
         errors.push(error.help(
             "a service says where users come to: `service web {`, `listen *:80 http`, `pool web`, `}`",
         ));
     }
-    // A service that could not be read may have named any of them.
-    let all_read = root.iter().filter(|line| line.head() == "service").count() == services.len();
-    for known in pools.iter().filter(|known| !known.used && all_read && !services.is_empty()) {
+    // What could not be read may have named any of them.
+    let all_read = !errors.iter().any(Diagnostic::is_error);
+    for known in pools.iter().filter(|known| !known.used && all_read) {
         let warning = Diagnostic::warning(known.place, format!("nobody uses the pool `{}`", known.pool.name));
         errors.push(warning.label("no service and no route names it"));
     }

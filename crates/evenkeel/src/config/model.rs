@@ -68,7 +68,7 @@ impl<'m> Maker<'m> {
         for reading in root.iter().filter(|reading| reading.head() == "service") {
             self.service(reading, defaults);
         }
-        judge::whole(root, &self.pools, &self.services, self.errors);
+        judge::whole(&self.pools, &self.services, self.errors);
         let config = Config {
             services: self.services.into_iter().map(|served| Arc::new(served.service)).collect(),
             pools: self.pools.into_iter().map(|known| Arc::new(known.pool)).collect(),

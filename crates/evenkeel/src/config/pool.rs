@@ -23,7 +23,9 @@ impl Maker<'_> {
         let balance = setting(line, defaults, "balance");
         let slow_start = setting(line, defaults, "slow-start").and_then(|line| line.number("time"));
         let min_serving = setting(line, defaults, "min-serving").and_then(|line| line.number("share"));
-        let require = setting(line, defaults, "require").map(|line| self.require(line, checks.len()));
+        // Also those lines that could not be read are checks.
+        let written = line.directive().mentioned("check");
+        let require = setting(line, defaults, "require").map(|line| self.require(line, written));
         let before = self.previous.map(|loaded| &loaded.ids);
         let pool = Pool {
             id: self.ids.pool(before, &name.text),

@@ -197,9 +197,13 @@ impl Maker<'_> {
         {
             tell(word.place, "a retry of statuses");
         }
+        let mut told: Vec<Place> = Vec::new();
         for (route, place) in routes {
             let known = self.pools.iter().find(|known| known.pool.id == route.pool);
-            if let Some(balance) = known.and_then(|known| known.reads_requests) {
+            if let Some(balance) = known.and_then(|known| known.reads_requests)
+                && !told.contains(&balance)
+            {
+                told.push(balance);
                 let error = Diagnostic::error(*place, "the balancing of this pool needs `http`");
                 let error = error.label("it looks into requests").note(balance, "by this line");
                 let help = help.clone();
