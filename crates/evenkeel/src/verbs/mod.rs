@@ -1,5 +1,6 @@
 //! The verbs, one file each.
 
+mod ask;
 pub mod config;
 pub mod demo;
 pub mod events;
