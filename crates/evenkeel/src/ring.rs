@@ -59,7 +59,7 @@ mod tests {
     fn the_ring_is_bounded_and_keeps_the_newest() {
         let mut ring = Ring::default();
         for _ in 0..KEPT + 10 {
-            ring.push(Time::ZERO, Fact::Reloaded, None);
+            ring.push(Time::ZERO, Fact::Stopping, None);
         }
         let all = ring.since(0);
         assert_eq!((all.len(), all[0].seq, all[KEPT - 1].seq), (KEPT, 11, KEPT as u64 + 10));
@@ -70,7 +70,7 @@ mod tests {
     #[test]
     fn a_follower_misses_nothing_between_the_past_and_the_future() {
         let mut ring = Ring::default();
-        ring.push(Time::ZERO, Fact::Reloaded, None);
+        ring.push(Time::ZERO, Fact::Stopping, None);
         let (past, mut future) = ring.follow(0);
         ring.push(Time::ZERO, Fact::Stopping, None);
         assert_eq!((past.len(), past[0].seq), (1, 1));

@@ -132,7 +132,12 @@ pub enum Fact {
         reason: Option<String>,
     },
     /// A reload took a new config.
-    Reloaded,
+    Reloaded {
+        /// Servers that are new, `POOL/NAME`; one whose address changed is new and gone.
+        added: Vec<String>,
+        /// Servers that are gone.
+        removed: Vec<String>,
+    },
     /// A reload was refused; everything is as it was.
     ReloadRefused {
         /// Every error.
@@ -146,7 +151,10 @@ pub enum Fact {
         failed: Vec<String>,
     },
     /// The daemon runs.
-    Started,
+    Started {
+        /// Where users are served: `web on 192.168.1.100:80`.
+        listens: Vec<String>,
+    },
     /// The daemon was told to stop.
     Stopping,
 }
@@ -210,12 +218,22 @@ impl Fact {
             Fact::Resolved { name, reason, .. } => {
                 format!("name {name}: {}", reason.as_deref().unwrap_or("?"))
             }
-            Fact::Reloaded => "config reloaded".into(),
+            Fact::Reloaded { added, removed } => {
+                let part = |word: &str, servers: &[String]| match servers {
+                    [] => String::new(),
+                    _ => format!(", {word} {}", servers.join(" ")),
+                };
+                format!("config reloaded{}{}", part("new:", added), part("gone:", removed))
+            }
             Fact::ReloadRefused { errors } => {
                 format!("reload refused, nothing changed: {}", errors.join("; "))
             }
             Fact::PlaneFailed { plane, failed } => format!("plane {plane}: {}", failed.join("; ")),
-            Fact::Started => format!("evenkeel {} runs", env!("CARGO_PKG_VERSION")),
+            Fact::Started { listens } => {
+                let listens =
+                    if listens.is_empty() { String::new() } else { format!(": {}", listens.join(", ")) };
+                format!("evenkeel {} runs{listens}", env!("CARGO_PKG_VERSION"))
+            }
             Fact::Stopping => "stopping".into(),
             _ => unreachable!("the director's events bring their own line"),
         }

@@ -10,12 +10,14 @@ use crate::ring::Ring;
 use crate::seed_log::SeedLog;
 use crate::tell::Fact;
 use evenkeel_check::engine::Engine;
+use evenkeel_core::config::{Config, Pool, Server, ServerId, Service};
 use evenkeel_core::event::Event;
 use evenkeel_core::{Director, Input, Span, Time};
 use evenkeel_plane::Plane;
 use evenkeel_plane::relay::{self, Relay};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError};
 
 /// Messages that are handled before the planes hear of them: a storm of changes costs one table.
@@ -92,7 +94,8 @@ impl Daemon {
             return Err(Error::Plane(failed));
         }
         daemon.applied = daemon.director.table().version;
-        daemon.tell(now, Fact::Started, None);
+        let listens = listens(&daemon.loaded.config);
+        daemon.tell(now, Fact::Started { listens }, None);
         daemon.ask();
         Ok(daemon)
     }
@@ -193,11 +196,21 @@ impl Daemon {
 
     /// Reads the config again. With any error, everything stays as it is.
     fn reload(&mut self, now: Time, events: &mut Vec<Event>) {
-        if let Err(errors) = self.try_reload(now, events) {
-            self.tell(now, Fact::ReloadRefused { errors }, None);
-        } else {
-            self.tell(now, Fact::Reloaded, None);
-        }
+        let before = servers(self.director.config());
+        let fact = match self.try_reload(now, events) {
+            Err(errors) => Fact::ReloadRefused { errors },
+            Ok(()) => {
+                let after = servers(self.director.config());
+                let less = |all: &BTreeMap<ServerId, String>, those: &BTreeMap<ServerId, String>| {
+                    all.iter()
+                        .filter(|(id, _)| !those.contains_key(id))
+                        .map(|(_, name)| name.clone())
+                        .collect()
+                };
+                Fact::Reloaded { added: less(&after, &before), removed: less(&before, &after) }
+            }
+        };
+        self.tell(now, fact, None);
     }
 
     fn try_reload(&mut self, now: Time, events: &mut Vec<Event>) -> Result<(), Vec<String>> {
@@ -229,6 +242,24 @@ impl Daemon {
     pub(super) fn tell(&mut self, now: Time, fact: Fact, text: Option<String>) {
         self.ring.push(now, fact, text).log();
     }
+}
+
+fn listens(config: &Config) -> Vec<String> {
+    let of = |service: &Service| {
+        let addresses: Vec<String> = service.listen.iter().map(|listen| listen.address.to_string()).collect();
+        format!("{} on {}", service.name, addresses.join(" "))
+    };
+    config.services.iter().map(|service| of(service)).collect()
+}
+
+/// `POOL/NAME` of every server.
+fn servers(config: &Config) -> BTreeMap<ServerId, String> {
+    let of = |pool: &Arc<Pool>| {
+        let name = pool.name.clone();
+        let named = move |server: &Server| (server.id, format!("{name}/{}", server.name));
+        pool.servers.iter().map(named).collect::<Vec<_>>()
+    };
+    config.pools.iter().flat_map(of).collect()
 }
 
 /// Each error in a line of its own: `evenkeel.conf:3:5: unknown word "balnce", did you mean "balance"?`.

@@ -1,6 +1,7 @@
 //! `evenkeel run`: runs the daemon.
 
 use crate::api::client::Door;
+use crate::config;
 use crate::log;
 use crate::run::{self, Options};
 use std::path::PathBuf;
@@ -11,7 +12,7 @@ use std::process::ExitCode;
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The config
-    #[arg(default_value = "/etc/evenkeel/evenkeel.conf")]
+    #[arg(default_value = config::DEFAULT_PATH)]
     file: PathBuf,
     #[command(flatten)]
     door: Door,

@@ -84,49 +84,45 @@ fn when_all_are_dead_the_backup_serves_without_a_gap_and_rests_when_one_is_back(
 
 #[test]
 fn why_names_the_cause() {
-    let mut refused = Server::start("refused");
-    let (broken, lying, silent) = (Server::start("broken"), Server::start("lying"), Server::start("silent"));
-    let servers = [
-        ("server refused", &refused),
-        ("server broken", &broken),
-        ("server lying", &lying),
-        ("server silent", &silent),
-    ];
-    let daemon = Daemon::start(&config(free_address(), &servers, ""));
-    for name in ["refused", "broken", "lying", "silent"] {
+    let [mut refused, broken, lying, silent, torn] =
+        ["refused", "broken", "lying", "silent", "torn"].map(Server::start);
+    let deaf = world::Deaf::start();
+    let names = ["refused", "broken", "lying", "silent", "torn"];
+    let words = names.map(|name| format!("server {name}"));
+    let servers: Vec<(&str, &Server)> =
+        words.iter().map(String::as_str).zip([&refused, &broken, &lying, &silent, &torn]).collect();
+    let more = format!("    server deaf {}\n", deaf.address());
+    let daemon = Daemon::start(&config(free_address(), &servers, &more));
+    for name in names {
         daemon.until_server("web", name, "up", "serving");
     }
     refused.close();
     broken.mood(Mood::Broken);
     lying.mood(Mood::Lying);
     silent.mood(Mood::Silent);
-    for name in ["refused", "broken", "lying", "silent"] {
+    torn.mood(Mood::Torn);
+    let causes: [(&str, &[&str]); 6] = [
+        (
+            "refused",
+            &[
+                "L4 refused (hard)",
+                "Connection refused (os error 111)",
+                "+x",
+                "fired       down after 1 fail: ",
+            ],
+        ),
+        ("broken", &["L7 status 500 (soft)", "connect ", "first byte ", "HTTP/1.1 500 Broken", "+w"]),
+        ("lying", &["L7 ", "OK", "+w", "to serve it needs 2 passes in a row of check http"]),
+        ("silent", &["timeout", "connect ", "send ", "+t", "back up after 2 passes in a row"]),
+        ("torn", &["reset", "first byte ", "+x"]),
+        ("deaf", &["L4 connect timeout (hard)", "history     t", "asks        every 100ms, timeout 90ms"]),
+    ];
+    for (name, parts) in causes {
         daemon.until_server("web", name, "down", "out");
-    }
-    let said = daemon.says(&["why", "web/refused"]);
-    for part in
-        ["L4 refused (hard)", "Connection refused (os error 111)", "+x", "down after 1 fail: 1st fail"]
-    {
-        assert!(said.contains(part), "{part:?} is not in\n{said}");
-    }
-    let said = daemon.says(&["why", "broken"]);
-    for part in [
-        "L7 status 500 (soft)",
-        "connect ",
-        "first byte ",
-        "HTTP/1.1 500 Broken",
-        "+w",
-        "up after 2 passes in a row",
-    ] {
-        assert!(said.contains(part), "{part:?} is not in\n{said}");
-    }
-    let said = daemon.says(&["why", "lying"]);
-    for part in ["L7 ", "OK", "+w", "next probe in "] {
-        assert!(said.contains(part), "{part:?} is not in\n{said}");
-    }
-    let said = daemon.says(&["why", "silent"]);
-    for part in ["timeout", "connect ", "+t"] {
-        assert!(said.contains(part), "{part:?} is not in\n{said}");
+        let said = daemon.says(&["why", name]);
+        for part in parts {
+            assert!(said.contains(part), "{part:?} is not in\n{said}");
+        }
     }
     let json = daemon.json(&["why", "web/broken"]);
     assert_eq!(json["checks"][0]["decided"]["outcome"], "L7 status 500");
@@ -301,4 +297,76 @@ fn a_name_that_does_not_resolve_leaves_its_server_unknown_and_the_others_serving
         "{said}"
     );
     assert_eq!(get(listen, "/").unwrap().1, "a");
+}
+
+#[test]
+fn a_stop_waits_for_no_idle_connection_and_a_second_signal_for_nothing() {
+    use std::io::{Read, Write};
+    let (a, listen) = (Server::start("a"), free_address());
+    let slow = |words: String| words.replace("timeout 90ms", "timeout 5s").replace("every 100ms", "every 6s");
+    let words = slow(config(listen, &[("server a", &a)], ""));
+    let mut daemon = Daemon::start(&words);
+    daemon.until_server("web", "a", "up", "serving");
+    let mut idle = std::net::TcpStream::connect(listen).unwrap();
+    idle.write_all(b"GET / HTTP/1.1\r\nhost: test\r\n\r\n").unwrap();
+    assert!(idle.read(&mut [0; 512]).unwrap() > 0);
+    let start = Instant::now();
+    daemon.signal(libc::SIGTERM);
+    assert_eq!(daemon.end(), Some(0), "{}", daemon.log());
+    assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
+
+    daemon.restart();
+    daemon.ready();
+    daemon.until_server("web", "a", "up", "serving");
+    a.mood(Mood::Silent);
+    let request = thread::spawn(move || get(listen, "/"));
+    world::until("the request is under way", || daemon.json(&["status", "web"])["servers"][0]["active"] == 1);
+    daemon.signal(libc::SIGINT);
+    daemon.until_log("stopping");
+    assert!(daemon.ask(&["status"]).status.success(), "it answers while it stops");
+    daemon.signal(libc::SIGINT);
+    assert_eq!(daemon.end(), Some(143));
+    assert_eq!(request.join().unwrap(), None);
+}
+
+#[test]
+fn json_log_lines_have_the_events_parts() {
+    let a = Server::start("a");
+    let daemon = Daemon::spawn(&config(free_address(), &[("server a", &a)], ""), &["--log", "json"]);
+    daemon.until_log("\"event\":\"health\"");
+    let log = daemon.log();
+    let lines: Vec<serde_json::Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let line = lines.iter().find(|line| line["event"] == "health").unwrap();
+    assert_eq!((&line["pool"], &line["server"], &line["to"]), (&"web".into(), &"a".into(), &"up".into()));
+    assert_eq!((&line["level"], &line["serving"]), (&"INFO".into(), &serde_json::json!(["a"])));
+    assert!(
+        line["text"].as_str().unwrap().starts_with("pool web server a: up (check http, passed, "),
+        "{line}"
+    );
+}
+
+#[test]
+fn the_admin_socket_refuses_what_it_does_not_know_and_waits_for_nobody() {
+    let a = Server::start("a");
+    let daemon = Daemon::start(&config(free_address(), &[("server a", &a)], ""));
+    let head = |line: &str| format!("{line} HTTP/1.1\r\nhost: x\r\n\r\n");
+    for (request, status, part) in [
+        (head("GET /v1/statuss"), "404", "\"did_you_mean\":\"/v1/status\""),
+        (head("POST /v1/status"), "405", "\"error\":"),
+        (head("GET /v1/events?since=yesterday"), "400", "since"),
+        (head("GET /v1/pools/%2e%2e"), "404", "no pool"),
+        (head(&format!("GET /{}", "x".repeat(64 * 1024))), "4", ""),
+        ("SSH-2.0-OpenSSH\r\n\r\n".into(), "400", ""),
+        (head("GET /livez"), "200", "ok"),
+    ] {
+        let answer = world::admin(&daemon, &request);
+        let short = &request[..request.len().min(60)];
+        assert!(
+            answer.starts_with(&format!("HTTP/1.1 {status}")) && answer.contains(part),
+            "{short}: {answer}"
+        );
+    }
+    let start = Instant::now();
+    world::admin(&daemon, "GET /v1/status HTT");
+    assert!(start.elapsed() < Duration::from_secs(8), "half a head is not waited for: {:?}", start.elapsed());
 }

@@ -3,6 +3,8 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::fd::AsRawFd;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU8, AtomicU16, Ordering};
@@ -27,6 +29,8 @@ pub(crate) enum Mood {
     Silent,
     /// 200, body `OK`, half a second after the request.
     Slow,
+    /// 200, and a reset amid the body.
+    Torn,
 }
 
 /// An HTTP server on loopback that names itself in a header. Dropped, its port refuses.
@@ -116,10 +120,57 @@ fn serve(name: &str, mood: &AtomicU8, stream: TcpStream) {
         if now == Mood::Slow as u8 {
             thread::sleep(Duration::from_millis(500));
         }
+        if now == Mood::Torn as u8 {
+            tear(writer);
+            return;
+        }
         let head = format!("HTTP/1.1 {status}\r\nserver: {name}\r\ncontent-length: {}\r\n\r\n", body.len());
         if writer.write_all((head + body).as_bytes()).is_err() {
             return;
         }
+    }
+}
+
+/// A head, half of a body, and an RST.
+fn tear(mut stream: TcpStream) {
+    stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nhalf").unwrap();
+    let linger = libc::linger { l_onoff: 1, l_linger: 0 };
+    let size = size_of_val(&linger) as libc::socklen_t;
+    // SAFETY: the option's value is a live `linger` of the size given; the descriptor is the stream's own.
+    let code = unsafe {
+        libc::setsockopt(
+            stream.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_LINGER,
+            (&raw const linger).cast(),
+            size,
+        )
+    };
+    assert_eq!(code, 0);
+    // A reset overtakes what the peer has not read yet.
+    thread::sleep(Duration::from_millis(20));
+    stream.shutdown(std::net::Shutdown::Read).unwrap();
+}
+
+/// A listener that accepts nobody any more: its backlog is full, so that the kernel drops every further SYN.
+pub(crate) struct Deaf {
+    listener: TcpListener,
+    _inside: Vec<TcpStream>,
+}
+
+impl Deaf {
+    pub(crate) fn start() -> Deaf {
+        let listener = TcpListener::bind(free_address()).unwrap();
+        // SAFETY: listen(2) on a listening socket of our own only changes its backlog.
+        assert_eq!(unsafe { libc::listen(listener.as_raw_fd(), 0) }, 0);
+        let address = listener.local_addr().unwrap();
+        let connect = || TcpStream::connect_timeout(&address, Duration::from_millis(200));
+        let inside = std::iter::from_fn(|| connect().ok()).collect();
+        Deaf { listener, _inside: inside }
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.listener.local_addr().unwrap()
     }
 }
 
@@ -269,6 +320,16 @@ pub(crate) fn get(address: SocketAddr, path: &str) -> Option<(u16, String, Strin
     let status = head.split(' ').nth(1)?.parse().ok()?;
     let server = head.lines().find_map(|line| line.strip_prefix("server: ")).unwrap_or_default();
     Some((status, server.to_owned(), body.to_owned()))
+}
+
+/// One exchange with the admin socket: all that came back until it was closed.
+pub(crate) fn admin(daemon: &Daemon, request: &str) -> String {
+    let mut stream = UnixStream::connect(daemon.path("s")).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut text = String::new();
+    let _reset_after_the_answer = stream.read_to_string(&mut text);
+    text
 }
 
 /// Polls until it is true.
