@@ -129,7 +129,6 @@ fn probe(seed: u64) {
         match dice.below(8) {
             0 => drop(probe.trip(now)),
             1 => drop(probe.expire(now, &rule)),
-            2 => probe.untold(),
             3 => probe.started(now, &timing),
             _ => {
                 let took = span(&mut dice);

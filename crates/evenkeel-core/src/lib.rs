@@ -1,9 +1,20 @@
 //! Decides: evidence about servers comes in, a table of what every server should do comes out.
 //!
-//! No I/O, no clock, no randomness, no threads, no dependencies. Two machines: a `Probe` per server and check,
-//! owned by the thread that asks, turns outcomes into opinions; the one [`Director`] turns opinions, intents and
-//! time into the [`table::Table`] and the [`event::Event`]s.
+//! No I/O, no clock, no randomness, no threads, no dependencies; nothing here can fail. Two machines, both driven
+//! by whoever owns them, both told the time with every call:
+//!
+//! ```text
+//! outcome ─▶ Probe ─┬─ nothing new: stop       one per server and check, owned by the thread that asks:
+//!                   │                          schedule (when to ask) + source (what the answers mean)
+//!                   │ opinion
+//! intent, config, ──▼                          one, owned by the daemon's loop:
+//! time ────────▶ Director ─▶ events, table     server (votes × intents, flapping, ramp) ─▶ pool (who serves)
+//!                               │
+//!                               └▶ Picker      one per worker and pool: which of those who serve
+//! ```
+//! To see it at work, read the drawings in `tests/timelines/`.
 
+mod choose;
 pub mod config;
 pub mod director;
 pub mod event;
@@ -15,6 +26,7 @@ pub mod intent;
 pub mod pick;
 mod pool;
 pub mod probe;
+mod ramp;
 pub mod schedule;
 mod server;
 pub mod source;

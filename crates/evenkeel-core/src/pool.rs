@@ -1,9 +1,9 @@
-//! One pool: who serves. Up, else unknown, else the least bad as far as `min-serving` asks for them, else the
-//! backups, else nobody. Disputes (a whole pool red while traffic passes) will be decided in [`choose`].
+//! One pool: what is known of its servers, the table that follows from it, and the events on the way from one
+//! table to the next. Who serves is decided in `choose`.
 
+use crate::choose::choose;
 use crate::config::{self, PoolId};
 use crate::event::{Event, Who};
-use crate::intent::Wish;
 use crate::server::{Server, Standing};
 use crate::source::Health;
 use crate::table::{Duty, PoolTable, Row};
@@ -131,25 +131,18 @@ impl Pool {
         let mut rows = Vec::with_capacity(config.servers.len());
         for ((of, server), &because) in config.servers.iter().zip(&mut self.servers).zip(&self.because) {
             let duty = because.duty();
-            let served = self.table.rows.iter().any(|row| row.server == of.id && row.duty == Duty::Serve);
-            if duty != Duty::Serve {
-                server.ramp = None;
-                server.cold |= because.chills();
+            if duty == Duty::Serve {
+                let whole = serving == 1 || of.backup || !because.is_return();
+                server.ramp.serves(now, whole);
             } else {
-                if server.cold && !served && because == Because::Up {
-                    server.ramp = Some(now);
-                }
-                server.cold = false;
-                if serving == 1 || of.backup {
-                    server.ramp = None;
-                }
+                server.ramp.rests(because.chills());
             }
             rows.push(Row {
                 server: of.id,
                 name: of.name.clone(),
                 address: of.address.clone(),
                 duty,
-                weight: server.share(now, of.weight, config.slow_start),
+                weight: server.ramp.share(now, of.weight, config.slow_start),
                 backup: of.backup,
                 avoid: server.avoid(),
             });
@@ -192,7 +185,7 @@ impl Pool {
     fn duty_events(&self, before: &PoolTable, told: &[(usize, Health)], events: &mut Vec<Event>) {
         let crews = (crew(before), crew(&self.table));
         for (at, row) in self.table.rows.iter().enumerate() {
-            let from = before.rows.iter().find(|old| old.server == row.server).map(|old| old.duty);
+            let from = row_of(before, at, row.server).map(|old| old.duty);
             let because = self.because[at];
             let by_health = told.iter().any(|&(server, _)| server == at);
             let by_crew = row.backup && (crews.0 != crews.1 || from.is_none());
@@ -213,6 +206,12 @@ impl Pool {
     }
 }
 
+/// Mostly it is where it was.
+fn row_of(table: &PoolTable, at: usize, server: config::ServerId) -> Option<&Row> {
+    let here = table.rows.get(at).filter(|row| row.server == server);
+    here.or_else(|| table.rows.iter().find(|row| row.server == server))
+}
+
 fn blank(config: &config::Pool) -> PoolTable {
     PoolTable { id: config.id, name: config.name.clone(), balance: config.balance.clone(), rows: Vec::new() }
 }
@@ -222,83 +221,5 @@ fn crew(table: &PoolTable) -> Crew {
         None => Crew::Nobody,
         Some(false) => Crew::Servers,
         Some(true) => Crew::Backups,
-    }
-}
-
-/// Who serves, and why the others do not. Pure: the same standings give the same answer.
-fn choose(config: &config::Pool, servers: &[Server], standings: &[Standing]) -> Vec<Because> {
-    let mut because: Vec<Because> =
-        config.servers.iter().zip(standings).map(|(of, &standing)| idle(of, standing)).collect();
-    for backup in [false, true] {
-        for (standing, serves) in TIERS {
-            let mut found = false;
-            for (at, of) in config.servers.iter().enumerate() {
-                if of.backup == backup && of.weight > 0 && standings[at] == standing {
-                    because[at] = if backup { Because::BackupServes } else { serves };
-                    found = true;
-                }
-            }
-            if found {
-                if !backup {
-                    add_least_bad(config, servers, standings, &mut because);
-                }
-                return because;
-            }
-        }
-    }
-    add_least_bad(config, servers, standings, &mut because);
-    because
-}
-
-/// The first of these that anybody has is the one that serves.
-const TIERS: [(Standing, Because); 3] = [
-    (Standing::Up, Because::Up),
-    (Standing::Flapping, Because::NeededThoughFlapping),
-    (Standing::Unknown, Because::NobodyKnownToBeUp),
-];
-
-/// Why a server that is not chosen does what it does.
-fn idle(of: &config::Server, standing: Standing) -> Because {
-    let fit = matches!(standing, Standing::Up | Standing::Flapping | Standing::Unknown);
-    match standing {
-        Standing::Ordered(Wish::Maint) => Because::Maint,
-        Standing::Ordered(Wish::Drain) => Because::Drain,
-        Standing::Ordered(Wish::ForceDown | Wish::ForceUp | Wish::Ready) => Because::ForcedDown,
-        Standing::Homeless => Because::NoAddress,
-        Standing::Hard => Because::DownHard,
-        Standing::Soft => Because::DownSoft,
-        _ if of.weight == 0 && fit => Because::NoWeight,
-        _ if of.backup => Because::BackupRests,
-        Standing::Flapping => Because::Flapping,
-        Standing::Unknown | Standing::Up => Because::NotYetKnown,
-    }
-}
-
-/// Brings the serving capacity up to `min-serving` of what nobody's word has taken out, with those who were fit
-/// most recently. Never with a server that fails hard: it would serve nobody.
-fn add_least_bad(config: &config::Pool, servers: &[Server], standings: &[Standing], because: &mut [Because]) {
-    let weights = || config.servers.iter().map(|of| if of.backup { 0 } else { u64::from(of.weight) });
-    let ordered = |at: usize| matches!(standings[at], Standing::Ordered(_));
-    let total: u64 = weights().enumerate().filter(|&(at, _)| !ordered(at)).map(|(_, weight)| weight).sum();
-    let needed = (total * u64::from(config.min_serving)).div_ceil(100);
-    let mut capacity: u64 =
-        weights().zip(because.iter()).filter(|(_, because)| because.serves()).map(|(weight, _)| weight).sum();
-    for standing in [Standing::Flapping, Standing::Unknown, Standing::Soft] {
-        let mut spare: Vec<(usize, u64)> = weights()
-            .enumerate()
-            .filter(|&(at, weight)| weight > 0 && standings[at] == standing && !because[at].serves())
-            .collect();
-        spare.sort_by_key(|&(at, _)| (std::cmp::Reverse(servers[at].since), at));
-        for (at, weight) in spare {
-            if capacity >= needed {
-                return;
-            }
-            capacity += weight;
-            because[at] = match standing {
-                Standing::Flapping => Because::NeededThoughFlapping,
-                Standing::Unknown => Because::NeededThoughUnknown,
-                _ => Because::LeastBad,
-            };
-        }
     }
 }

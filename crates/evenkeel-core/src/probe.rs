@@ -32,7 +32,8 @@ impl Probe {
         self.schedule.started(now, timing);
     }
 
-    /// It ended now, and took so long. The answer is the opinion to tell the director, if there is a new one.
+    /// It ended now, and took so long. The answer is the opinion to tell the director, if there is a new one. It
+    /// must arrive, late or not, unless a newer one takes its place: nothing repeats it.
     pub fn observe(
         &mut self,
         now: Time,
@@ -60,11 +61,6 @@ impl Probe {
     /// When [`Probe::expire`] will have something to say, if no outcome comes before.
     pub fn deadline(&self, rule: &Rule) -> Option<Time> {
         self.source.deadline(rule)
-    }
-
-    /// The latest opinion could not be told: the next outcome gives it again.
-    pub fn untold(&mut self) {
-        self.source.untold();
     }
 
     /// What it knows.

@@ -6,6 +6,7 @@ use crate::director::Change;
 use crate::event::Cause;
 use crate::flap::Flap;
 use crate::intent::{Intents, Wish};
+use crate::ramp::Ramp;
 use crate::source::{Health, Opinion};
 use crate::time::{Span, Time};
 use crate::why::{Remedy, Vote};
@@ -20,10 +21,7 @@ pub(crate) struct Server {
     pub(crate) health: Health,
     pub(crate) since: Time,
     pub(crate) flap: Flap,
-    /// It was down, or out by somebody's word: when it serves again it begins with a small share.
-    pub(crate) cold: bool,
-    /// When its share began to grow.
-    pub(crate) ramp: Option<Time>,
+    pub(crate) ramp: Ramp,
 }
 
 /// What a server is fit for, best first.
@@ -43,11 +41,6 @@ pub(crate) enum Standing {
     Ordered(Wish),
 }
 
-/// From a tenth of its weight.
-const RAMP_FROM_PERCENT: u64 = 10;
-/// A ramp climbs on the full seconds of the clock, so that all ramps climb together and the table changes once.
-const RAMP_STEP: Span = Span::from_secs(1);
-
 impl Server {
     pub(crate) fn new(now: Time, checks: &[config::Check]) -> Server {
         let mut server = Server {
@@ -56,8 +49,7 @@ impl Server {
             health: Health::Unknown,
             since: now,
             flap: Flap::default(),
-            cold: false,
-            ramp: None,
+            ramp: Ramp::default(),
         };
         server.keep_votes_of(checks);
         server
@@ -141,25 +133,9 @@ impl Server {
             .collect()
     }
 
-    /// The share of the work at `now`, in 256ths of a unit of weight.
-    pub(crate) fn share(&mut self, now: Time, weight: u16, slow_start: Span) -> u32 {
-        let full = u64::from(weight) * 256;
-        let Some(start) = self.ramp else { return full as u32 };
-        let climbed = full_second(now).since(start);
-        if now.since(start) >= slow_start || slow_start == Span::ZERO {
-            self.ramp = None;
-            return full as u32;
-        }
-        let percent = RAMP_FROM_PERCENT
-            + (100 - RAMP_FROM_PERCENT) * climbed.as_millis() / slow_start.as_millis().max(1);
-        (full * percent.min(100) / 100).max(1) as u32
-    }
-
     /// When something changes here without an input.
     pub(crate) fn wake(&self, now: Time, slow_start: Span) -> Time {
-        let ramp =
-            self.ramp.map_or(Time::NEVER, |start| (full_second(now) + RAMP_STEP).min(start + slow_start));
-        ramp.min(self.flap.wake(now))
+        self.ramp.wake(now, slow_start).min(self.flap.wake(now))
     }
 
     fn sum(&self, require: Require) -> Health {
@@ -182,8 +158,4 @@ impl Server {
     fn hard(&self) -> bool {
         self.votes.iter().any(|vote| vote.opinion.hard)
     }
-}
-
-fn full_second(now: Time) -> Time {
-    Time::from_nanos(now.as_nanos() / RAMP_STEP.as_nanos() * RAMP_STEP.as_nanos())
 }

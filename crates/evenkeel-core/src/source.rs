@@ -57,7 +57,6 @@ pub struct Source {
     avoid: bool,
     /// Whether the latest fail was hard.
     hard: bool,
-    untold: bool,
 }
 
 impl Source {
@@ -73,7 +72,6 @@ impl Source {
             health: Health::Unknown,
             avoid: false,
             hard: false,
-            untold: false,
         }
     }
 
@@ -124,11 +122,6 @@ impl Source {
             Health::Up => self.fails() > 0 && matches!(rule.down, Down::Fails { .. }),
             Health::Down => self.passes() > 0,
         }
-    }
-
-    /// The latest opinion did not arrive: the next outcome gives it again, new or not.
-    pub fn untold(&mut self) {
-        self.untold = true;
     }
 
     /// The opinion at this moment.
@@ -210,10 +203,10 @@ impl Source {
         self.since = now;
     }
 
-    fn news(&mut self, before: Opinion) -> Option<Opinion> {
+    fn news(&self, before: Opinion) -> Option<Opinion> {
         let opinion = self.opinion();
-        let new = Opinion { streak: before.streak, ..opinion } != before;
-        (new || std::mem::take(&mut self.untold)).then_some(opinion)
+        let same = Opinion { streak: before.streak, ..opinion } == before;
+        (!same).then_some(opinion)
     }
 
     fn passes(&self) -> u32 {

@@ -66,8 +66,10 @@ pub struct Vote {
 /// Why a server does what it does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Because {
-    /// Serves: it is up, or forced up.
+    /// Serves: it is up.
     Up,
+    /// Serves: somebody's word.
+    ForcedUp,
     /// Serves although it flaps: without it there would be nobody, or fewer than `min-serving`.
     NeededThoughFlapping,
     /// Serves: nothing is known of it yet, and nobody is known to be up.
@@ -105,6 +107,7 @@ impl Because {
     pub fn duty(self) -> Duty {
         match self {
             Because::Up
+            | Because::ForcedUp
             | Because::NeededThoughFlapping
             | Because::NobodyKnownToBeUp
             | Because::NeededThoughUnknown
@@ -132,6 +135,11 @@ impl Because {
         matches!(self, Because::NobodyKnownToBeUp | Because::NeededThoughUnknown | Because::NotYetKnown)
     }
 
+    /// Whether it serves on its own merits or by somebody's word, and not because others fail.
+    pub(crate) fn is_return(self) -> bool {
+        matches!(self, Because::Up | Because::ForcedUp)
+    }
+
     /// Whether it should begin with a small share when it serves again.
     pub(crate) fn chills(self) -> bool {
         matches!(
@@ -150,6 +158,7 @@ impl fmt::Display for Because {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Because::Up => "it is up",
+            Because::ForcedUp => "somebody forced it up",
             Because::NeededThoughFlapping => "it flaps, but is needed",
             Because::NobodyKnownToBeUp => "nobody is known to be up yet",
             Because::NeededThoughUnknown => "nothing is known of it yet, but min-serving needs it",

@@ -176,15 +176,6 @@ fn a_tripped_wire_asks_at_once() {
 }
 
 #[test]
-fn an_opinion_that_was_lost_is_told_again() {
-    let mut probe = healthy(19);
-    assert_eq!(run(&mut probe, &Verdict::Pass, QUICK).1, None);
-    probe.untold();
-    assert_eq!(run(&mut probe, &Verdict::Pass, QUICK).1.map(|opinion| opinion.health), Some(Health::Up));
-    assert_eq!(run(&mut probe, &Verdict::Pass, QUICK).1, None);
-}
-
-#[test]
 fn extremes_do_no_harm() {
     let timings = [Span::ZERO, Span::from_nanos(1), Span::from_nanos(u64::MAX)];
     for every in timings {

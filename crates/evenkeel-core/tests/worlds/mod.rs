@@ -1,5 +1,5 @@
 //! A world drawn from a seed: servers that die, hang, lie and revive; real probes that find it out when their
-//! schedule says so; a queue between them and the real director that delays, doubles and loses; people, and
+//! schedule says so; a queue between them and the real director that delays, doubles and overflows; people, and
 //! reloads. Time jumps from one event to the next.
 
 pub(crate) mod configs;
@@ -33,6 +33,10 @@ pub(crate) struct World {
     next_blow: Time,
     /// Changes on their way, each with the time of its arrival, in the order of arrival.
     queue: VecDeque<(Time, Change)>,
+    /// Changes for which the queue had no room, at most one of each source.
+    kept_back: Vec<Change>,
+    /// When they are offered again.
+    again: Time,
 }
 
 /// One check on one server.
@@ -93,6 +97,8 @@ impl World {
             fate: Some(fate),
             next_blow: now,
             queue: VecDeque::new(),
+            kept_back: Vec::new(),
+            again: Time::NEVER,
             dice,
         };
         world.reload(config);
@@ -106,7 +112,7 @@ impl World {
         let arrival = self.queue.front().map_or(Time::NEVER, |(at, _)| *at);
         let blow = if self.fate.is_some() { self.next_blow } else { Time::NEVER };
         let tick = self.director.deadline().unwrap_or(Time::NEVER);
-        let next = probe_wake.min(arrival).min(blow).min(tick);
+        let next = probe_wake.min(arrival).min(blow).min(tick).min(self.again);
         self.film.take(next, &self.director, &self.asked);
         self.now = self.now.max(next);
         if next == tick {
@@ -114,6 +120,10 @@ impl World {
         } else if next == arrival {
             let (_, change) = self.queue.pop_front().expect("it arrives");
             self.tell(Input::Change(change))
+        } else if next == self.again {
+            self.again = Time::NEVER;
+            std::mem::take(&mut self.kept_back).into_iter().for_each(|change| self.offer(change));
+            Step::Hidden
         } else if next == blow {
             self.blow()
         } else {
@@ -226,15 +236,22 @@ impl World {
         Step::Hidden
     }
 
-    /// Puts an opinion into the queue: late, twice, or not at all, and then the probe knows.
     fn send(&mut self, at: usize, news: Option<Opinion>, evidence: Evidence) {
         let Some(opinion) = news else { return };
-        let asked = &mut self.asked[at];
+        let asked = &self.asked[at];
+        let change = Change { server: asked.server, check: asked.of.id, opinion, evidence };
+        self.kept_back.retain(|old| (old.server, old.check) != (change.server, change.check));
+        self.offer(change);
+    }
+
+    /// Puts a change into the queue: late, or twice, or not at all because it is full; then the newest of each
+    /// source is offered again later, as the engine does.
+    fn offer(&mut self, change: Change) {
         if self.fate.is_some() && self.dice.one_in(10) {
-            asked.probe.untold();
+            self.kept_back.push(change);
+            self.again = self.now + Span::from_secs(1);
             return;
         }
-        let change = Change { server: asked.server, check: asked.of.id, opinion, evidence };
         let late = Span::from_micros(self.dice.one_of(&[10, 10, 1_000, 300_000]));
         // One queue, one reader: what was sent later arrives later.
         let arrival = self.queue.back().map_or(self.now + late, |(last, _)| (self.now + late).max(*last));
