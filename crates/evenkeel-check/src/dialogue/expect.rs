@@ -34,8 +34,8 @@
 //!
 //! ## The end
 //! When the server closes, resets or stays silent before the last step is done, the check fails with what was
-//! missing: `L7 no "OK" (closed after 12 bytes)`, `L7 no "OK" (timeout after 0 bytes)`. What was heard before a
-//! reset counts. 96 KiB are heard at most: `L7 no "OK" in 98304 bytes`.
+//! missing: `L7 no "OK" (closed after 12 bytes)`, `L7 timeout: accepts, does not answer within 2s`. What
+//! was heard before a reset counts. 96 KiB are heard at most: `L7 no "OK" in 98304 bytes`.
 
 use super::pattern::Pattern;
 use super::silence::Silence;
@@ -276,9 +276,12 @@ impl Dialogue for Expect {
         match (now.step, turn.end) {
             (None, _) if !waits => Step::Pass,
             (_, End::Open) => Step::More,
+            // Nothing was heard, which the transport can tell better.
+            (Some(_), _) if turn.heard.is_empty() && self.missing(now.step).is_some() => Step::More,
             (step, end) => match self.missing(step) {
                 Some(missing) => Step::Fail(unfinished(&missing, end, turn.heard.len())),
                 None if !waits => Step::Pass,
+                None if turn.heard.is_empty() => Step::More,
                 None if end == End::Reset || (now.spoke && turn.heard.len() == now.at) => {
                     Step::Fail(unfinished("no answer", end, turn.heard.len()))
                 }
@@ -351,10 +354,5 @@ fn unfinished(missing: &str, end: End, heard: usize) -> Reason {
         End::Reset => (Mark::Refused, "reset"),
         End::Deadline => (Mark::Timeout, "timeout"),
     };
-    let text = if heard == 0 {
-        format!("{how} before an answer")
-    } else {
-        format!("{missing} ({how} after {heard} bytes)")
-    };
-    Reason::soft(Layer::L7, mark, text)
+    Reason::soft(Layer::L7, mark, format!("{missing} ({how} after {heard} bytes)"))
 }

@@ -35,8 +35,8 @@
 //!
 //! ## Reasons
 //! `L7 status 503`, `L7 no "OK"`, `L7 has "error"`, `L7 no header x-up`, `L7 not HTTP`, `L7 bad header`,
-//! `L7 head too long`, `L7 bad chunk`, `L7 closed before an answer`, `L7 reset in the body`,
-//! `L7 timeout before an answer`. All of them soft: somebody perhaps is served.
+//! `L7 head too long`, `L7 bad chunk`, `L7 closed in the head`, `L7 reset in the body`, `L7 timeout in the body`, and
+//! `L7 timeout: accepts, does not answer within 2s`. All of them soft: somebody perhaps is served.
 
 mod answer;
 mod request;
@@ -121,7 +121,7 @@ impl Dialogue for Http {
     fn turn(&self, turn: Turn<'_>) -> Step<'_> {
         if turn.sent == 0 {
             if turn.end != End::Open {
-                return unfinished(turn, turn.heard.len(), "head");
+                return unfinished(turn, 0, "head");
             }
             return Step::Send(self.request.write(turn.peer));
         }
@@ -190,7 +190,7 @@ impl Http {
             if turn.sent == hop {
                 return match turn.end {
                     End::Open | End::Full => Step::Send(made.write(turn.peer).into()),
-                    End::Deadline => Step::Fail(timeout("before a redirect's answer")),
+                    End::Deadline => Step::Fail(timeout("before the redirect was followed")),
                     End::Closed | End::Reset => Step::Fail(bad("redirect, then closed")),
                 };
             }
@@ -268,8 +268,12 @@ impl ExpectHeader {
 
 /// More is wanted; this is what it means that no more comes.
 fn unfinished(turn: Turn<'_>, start: usize, part: &str) -> Step<'static> {
-    let heard_none = part == "head" && turn.heard.len() == start;
-    let place = if heard_none { "before an answer".to_string() } else { format!("in the {part}") };
+    let place = match turn.heard.len() {
+        // Nothing was heard, which the transport can tell better.
+        0 => return Step::More,
+        heard if part == "head" && heard == start => "before the redirect's answer".to_string(),
+        _ => format!("in the {part}"),
+    };
     Step::Fail(match turn.end {
         End::Open => return Step::More,
         End::Closed => bad(format!("closed {place}")),

@@ -50,7 +50,7 @@ pub enum End {
     Closed,
     /// The connection broke: a reset. What was heard before it still counts.
     Reset,
-    /// The deadline has passed. Whoever still wants `More` has timed out: `L7 timeout`, soft.
+    /// The deadline has passed. Whoever still wants `More` has timed out.
     Deadline,
     /// As many bytes were heard as are ever kept.
     Full,
@@ -61,7 +61,7 @@ pub enum End {
 pub enum Step<'a> {
     /// Send these bytes, then ask again.
     Send(Cow<'a, [u8]>),
-    /// Wait for more.
+    /// Wait for more. At an end: nothing to say to it; the transport's own words for it stand.
     More,
     /// The server did what was asked of it.
     Pass,

@@ -16,7 +16,9 @@
 //! a reason. Conversations are parted by a line `====`.
 
 use super::{Dialogue, End, HEARD_MAX, Step, Turn};
-use evenkeel_core::evidence::{Layer, Mark, Reason, Verdict};
+use crate::transport::reasons;
+use evenkeel_core::config::Timing;
+use evenkeel_core::evidence::{Reason, Verdict};
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 
@@ -149,13 +151,21 @@ impl Transcript {
                     }
                     stage.sent += 1;
                 }
-                Step::More if stage.end == End::Deadline => {
-                    return Ok(Verdict::Fail(Reason::soft(Layer::L7, Mark::Timeout, "timeout")));
+                Step::More if stage.end != End::Open => {
+                    return Ok(Verdict::Fail(unsaid(stage.end, stage.heard.len())));
                 }
-                Step::More if stage.end != End::Open => stage.end = End::Deadline,
                 Step::More => stage.more(cut)?,
             }
         }
+    }
+}
+
+/// What the engine says when a dialogue has nothing to say to the end.
+fn unsaid(end: End, heard: usize) -> Reason {
+    match end {
+        End::Open | End::Deadline => reasons::silent(false, heard, Timing::default().timeout),
+        End::Closed | End::Reset => reasons::broken_off(false, end == End::Reset, heard),
+        End::Full => reasons::endless(),
     }
 }
 
