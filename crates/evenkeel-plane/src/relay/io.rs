@@ -105,15 +105,19 @@ impl Socket {
         match self.0.poll_read_ready(cx) {
             Poll::Pending => Poll::Pending,
             Poll::Ready(Err(_)) => Poll::Ready(Heard::Reset),
-            Poll::Ready(Ok(guard)) => {
-                let ready = guard.ready();
-                let reset = ready.is_write_closed() || ready.is_error();
-                Poll::Ready(match ready.is_read_closed() {
-                    true if reset => Heard::Reset,
-                    true => Heard::End,
-                    false => Heard::Bytes,
-                })
+            Poll::Ready(Ok(guard)) if guard.ready().is_read_closed() => {
+                Poll::Ready(if self.is_gone() { Heard::Reset } else { Heard::End })
             }
+            Poll::Ready(Ok(_)) => Poll::Ready(Heard::Bytes),
+        }
+    }
+
+    /// Both ways are closed, as a reset leaves them.
+    fn is_gone(&self) -> bool {
+        match self.0.poll_write_ready(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(Ok(guard)) => guard.ready().is_write_closed(),
+            Poll::Ready(Err(_)) => true,
+            Poll::Pending => false,
         }
     }
 
