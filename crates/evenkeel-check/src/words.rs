@@ -138,7 +138,7 @@ pub const COMMON_BLOCK: &[Form] = &[
         keys: &[],
         block: None,
         count: Count::Maybe,
-        doc: "So many fails in a row, the last at least one second after the first, take the server down.",
+        doc: "So many fails in a row, the last at least one second after the first, take the server down. Default: 3 fails.",
     },
     Form {
         head: "down after",
@@ -155,7 +155,7 @@ pub const COMMON_BLOCK: &[Form] = &[
         keys: &[],
         block: None,
         count: Count::Maybe,
-        doc: "So many passes in a row bring it back up.",
+        doc: "So many passes in a row bring it back up. Default: 2 passes.",
     },
 ];
 

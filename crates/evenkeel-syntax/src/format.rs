@@ -52,24 +52,53 @@ fn escape(out: &mut String, c: char) {
 
 fn block(out: &mut String, directives: &[Directive], tail: &[Comment], depth: usize) {
     let mut first = true;
-    for directive in directives {
+    let mut wide = 0;
+    for (at, directive) in directives.iter().enumerate() {
         comments(out, &directive.above, depth, &mut first);
         blank(out, directive.blank_above, &mut first);
         indent(out, depth);
-        let words: Vec<String> = directive.words.iter().map(spell).collect();
-        out.push_str(&words.join(" "));
-        if directive.block.is_some() {
-            out.push_str(" {");
+        let words = line(directive);
+        if at == 0 || !beneath(&directives[at - 1], directive) {
+            wide = widest(&directives[at..]);
         }
-        beside(out, directive.beside.as_deref());
+        out.push_str(&words);
+        if let Some(comment) = &directive.beside {
+            (words.chars().count()..wide).for_each(|_| out.push(' '));
+            out.push_str("    ");
+            out.push_str(comment);
+        }
+        out.push('\n');
         if let Some(inner) = &directive.block {
             block(out, &inner.directives, &inner.tail, depth + 1);
             indent(out, depth);
             out.push('}');
-            beside(out, inner.beside.as_deref());
+            if let Some(comment) = &inner.beside {
+                out.push_str("    ");
+                out.push_str(comment);
+            }
+            out.push('\n');
         }
     }
     comments(out, tail, depth, &mut first);
+}
+
+/// The words of a directive and the brace of its block.
+fn line(directive: &Directive) -> String {
+    let words: Vec<String> = directive.words.iter().map(spell).collect();
+    let brace = if directive.block.is_some() { " {" } else { "" };
+    words.join(" ") + brace
+}
+
+/// The widest line from the first on whose comments stand below each other.
+fn widest(directives: &[Directive]) -> usize {
+    let together = 1 + directives.windows(2).take_while(|pair| beneath(&pair[0], &pair[1])).count();
+    directives.iter().take(together).map(|directive| line(directive).chars().count()).max().unwrap_or(0)
+}
+
+/// Whether two directives stand directly below each other, each with a comment beside it.
+fn beneath(upper: &Directive, lower: &Directive) -> bool {
+    let plain = |directive: &Directive| directive.beside.is_some() && directive.block.is_none();
+    plain(upper) && plain(lower) && lower.above.is_empty() && !lower.blank_above
 }
 
 fn comments(out: &mut String, comments: &[Comment], depth: usize, first: &mut bool) {
@@ -87,14 +116,6 @@ fn blank(out: &mut String, wanted: bool, first: &mut bool) {
         out.push('\n');
     }
     *first = false;
-}
-
-fn beside(out: &mut String, comment: Option<&str>) {
-    if let Some(comment) = comment {
-        out.push_str("    ");
-        out.push_str(comment);
-    }
-    out.push('\n');
 }
 
 fn indent(out: &mut String, depth: usize) {

@@ -2,7 +2,7 @@
 //! not do.
 
 use super::forms;
-use evenkeel_check::words::kinds;
+use evenkeel_check::words::{COMMON_BLOCK, COMMON_KEYS, STREAM_BLOCK, STREAM_KEYS, kinds};
 use evenkeel_syntax::form::{Count, Form, Shape, Slot};
 use std::fmt::Write as _;
 
@@ -45,33 +45,61 @@ pool web {
 ```
 ";
 
+const EVERY_CHECK: &str = "\
+## What every check may say
+
+Keys on its line:
+";
+
+const CONNECTED_CHECKS: &str = "
+## What checks over a connection may say
+
+`check half-open` makes none; all others do. Keys on the line:
+";
+
+const JSON: &str = "\
+## JSON
+
+`evenkeel config --json` prints a config as JSON, and a file called `….json` is read as such: the same tree, made by
+the same tables, what is included and inherited in its place. A directive is a field, `down after` is `down_after`;
+one that may stand several times is a list; one with a single value is that value. Numbers are numbers, everything
+with a unit is a string, a key without a value is `true`. Bytes that are no text are `{\"hex\": \"00ff\"}`. The checks
+of a pool are one list, `check`, each with its `kind`; the steps of a conversation are one list, `steps`.
+`evenkeel config --schema` prints the JSON schema.
+";
+
 /// The whole page.
 pub fn reference() -> String {
     let mut out = INTRODUCTION.to_owned();
-    for form in forms::root().iter().flat_map(|group| group.iter()) {
-        directive(&mut out, form, 2);
-        let checks = |form: &&Form| form.head.starts_with("check ");
-        let inner = form.block.into_iter().flatten().flat_map(|group| group.iter());
-        for form in inner.filter(|form| !checks(form)) {
-            directive(&mut out, form, 3);
+    let root = || forms::root().iter().flat_map(|group| group.iter());
+    for form in root().filter(|form| form.head != "defaults") {
+        heading(&mut out, form, 2);
+        let inner: Vec<&Form> = lines_of(form).filter(|form| !form.head.starts_with("check ")).collect();
+        inner.iter().for_each(|form| heading(&mut out, form, 3));
+        if form.head == "pool" {
+            out.push_str(
+                "\n### `check KIND …`\n\nHow the servers are asked; below, each kind has its part.\n",
+            );
         }
     }
+    root().filter(|form| form.head == "defaults").for_each(|form| defaults(&mut out, form));
     out.push('\n');
     out.push_str(INHERITANCE);
-    for form in forms::checks() {
-        directive(&mut out, form, 2);
-        if let Some(kind) = kinds().iter().find(|kind| kind.form.head == form.head) {
-            let page = kind.page();
-            // The page's own headings go below this one.
-            page.lines().filter(|line| !line.starts_with("# ")).for_each(|line| {
-                let deeper = if line.starts_with("## ") { "#" } else { "" };
-                let _ = writeln!(out, "{deeper}{line}");
-            });
-        }
-        for form in form.block.into_iter().flatten().flat_map(|group| group.iter()) {
-            directive(&mut out, form, 3);
-        }
+    out.push('\n');
+    out.push_str(EVERY_CHECK);
+    table(&mut out, &[], COMMON_KEYS);
+    out.push_str(
+        "\nIn its block, and in a pool or in `defaults` for all checks that do not say it themselves:\n",
+    );
+    lines(&mut out, COMMON_BLOCK);
+    out.push_str(CONNECTED_CHECKS);
+    table(&mut out, &[], STREAM_KEYS);
+    for form in STREAM_BLOCK {
+        heading(&mut out, form, 3);
     }
+    forms::checks().iter().for_each(|form| check(&mut out, form));
+    out.push('\n');
+    out.push_str(JSON);
     // Several blank lines in a row are one.
     while out.contains("\n\n\n") {
         out = out.replace("\n\n\n", "\n\n");
@@ -79,26 +107,85 @@ pub fn reference() -> String {
     out.trim_end().to_owned() + "\n"
 }
 
-fn directive(out: &mut String, form: &Form, level: usize) {
-    let often = match form.count {
-        Count::One => " Needed once.",
-        Count::Some => " Needed once at least.",
-        Count::Maybe => " Once at most.",
-        Count::Any => "",
-        Count::Step => " A step: done in its place in the order of the lines.",
-    };
+fn lines_of(form: &Form) -> impl Iterator<Item = &'static Form> {
+    form.block.into_iter().flatten().flat_map(|group| group.iter())
+}
+
+fn defaults(out: &mut String, form: &Form) {
+    heading(out, form, 2);
+    let mut heads: Vec<String> = Vec::new();
+    for line in lines_of(form).filter(|line| line.head != "check") {
+        let head = format!("`{}`", line.head);
+        if !heads.contains(&head) {
+            heads.push(head);
+        }
+    }
+    out.push_str("\nOf pools and services it may hold ");
+    out.push_str(&heads.join(", "));
+    out.push_str(".\n");
+    lines_of(form).filter(|line| line.head == "check").for_each(|line| heading(out, line, 3));
+}
+
+/// One kind of check: what it says of itself, and the words that only it has.
+fn check(out: &mut String, form: &Form) {
     // Writing to a String cannot fail.
-    let _ = writeln!(out, "\n{} `{}`\n\n{}{often}", "#".repeat(level), usage(form), form.doc);
-    let slots = || form.names.iter().chain(form.keys.iter().flat_map(|group| group.iter()));
-    if slots().any(|slot| !slot.doc.is_empty()) {
-        out.push_str("\n| word | value | default | |\n|---|---|---|---|\n");
-        slots().filter(|slot| !matches!(slot.shape, Shape::Literal(_))).for_each(|slot| row(out, form, slot));
+    let _ = writeln!(out, "\n## `{}`\n\n{}", usage(form), form.doc);
+    let common = |slot: &&Slot| COMMON_KEYS.iter().chain(STREAM_KEYS).any(|other| other.name == slot.name);
+    let own: Vec<Slot> =
+        form.keys.iter().flat_map(|group| group.iter()).filter(|slot| !common(slot)).copied().collect();
+    if !own.is_empty() || !form.names.is_empty() {
+        table(out, form.names, &own);
+    }
+    let page = kinds().iter().find(|kind| kind.form.head == form.head).map(|kind| kind.page());
+    out.push('\n');
+    // The page's title is this one's; its other headings go below it.
+    page.iter().flat_map(|page| page.lines()).filter(|line| !line.starts_with("# ")).for_each(|line| {
+        let deeper = if line.starts_with("## ") { "#" } else { "" };
+        let _ = writeln!(out, "{deeper}{line}");
+    });
+    let known = |form: &&Form| COMMON_BLOCK.iter().chain(STREAM_BLOCK).any(|other| other.head == form.head);
+    let own: Vec<Form> = lines_of(form).filter(|form| !known(form)).copied().collect();
+    if !own.is_empty() {
+        out.push_str("\n### Its lines\n");
+        lines(out, &own);
     }
 }
 
-fn row(out: &mut String, form: &Form, slot: &Slot) {
-    let name = form.names.iter().any(|name| std::ptr::eq(name, slot));
-    let word = if name { slot.name.to_uppercase() } else { slot.name.to_owned() };
+/// A directive with a heading of its own.
+fn heading(out: &mut String, form: &Form, level: usize) {
+    let _ = writeln!(out, "\n{} `{}`\n\n{}{}", "#".repeat(level), usage(form), form.doc, often(form));
+    let keys: Vec<Slot> = form.keys.iter().flat_map(|group| group.iter()).copied().collect();
+    if form.names.iter().chain(&keys).any(|slot| !slot.doc.is_empty()) {
+        table(out, form.names, &keys);
+    }
+}
+
+/// Directives that need no more than a line each.
+fn lines(out: &mut String, forms: &[Form]) {
+    out.push_str("\n| line | |\n|---|---|\n");
+    for form in forms {
+        let _ = writeln!(out, "| `{}` | {}{} |", usage(form).replace('|', "\\|"), form.doc, often(form));
+    }
+}
+
+fn often(form: &Form) -> &'static str {
+    match form.count {
+        Count::One => " Needed once.",
+        Count::Some => " Needed once at least.",
+        Count::Maybe => " Once at most.",
+        Count::Any | Count::Step => "",
+    }
+}
+
+fn table(out: &mut String, names: &[Slot], keys: &[Slot]) {
+    out.push_str("\n| word | value | default | |\n|---|---|---|---|\n");
+    for slot in names.iter().filter(|slot| !matches!(slot.shape, Shape::Literal(_))) {
+        row(out, &slot.name.to_uppercase(), slot);
+    }
+    keys.iter().for_each(|slot| row(out, slot.name, slot));
+}
+
+fn row(out: &mut String, word: &str, slot: &Slot) {
     let default = slot.default.map_or(String::new(), |default| match default.contains(' ') {
         true => default.to_owned(),
         false => format!("`{default}`"),
