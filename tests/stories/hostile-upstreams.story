@@ -23,6 +23,7 @@ play {
     start
     run
     within 2s pool web serves rs1 rs2
+    within 2s server rs1 is up
 
     # Closed before the first byte: tried at the other server.
     tell rs1 at / close

@@ -21,6 +21,7 @@ play {
     start
     run
     within 2s pool web serves six file
+    within 2s server file is up
     ask over-six [::1]:8080 rate 50
     ask over-file unix:$DIR/front.sock rate 50
     within 2s over-six are served by six file

@@ -31,6 +31,7 @@ play {
     start
     run
     within 2s pool web serves rs1 rs2 rs3
+    within 2s server rs1 is up
     ask users 127.0.0.1:8080 rate 100
     within 2s users are served by rs1 rs2 rs3
 

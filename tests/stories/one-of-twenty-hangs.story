@@ -60,6 +60,7 @@ play {
     start
     run
     within 3s pool web serves rs1 rs2 rs3 rs4 rs5 rs6 rs7 rs8 rs9 rs10 rs11 rs12 rs13 rs14 rs15 rs16 rs17 rs18 rs19 rs20
+    within 2s server rs1 is up
 
     # How long it takes when nobody hangs: at most a second to the next probe and one more for three fails.
     kill rs1

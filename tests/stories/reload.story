@@ -42,6 +42,8 @@ play {
     start
     run
     within 2s pool web serves rs1 rs2
+    within 2s server rs1 is up
+    within 2s server rs2 is up
     ask users 127.0.0.1:8080 rate 100
     within 2s users are served by rs1 rs2
     reload swapped

@@ -31,6 +31,7 @@ play {
     start
     run --seed-log $DIR/ipvsmonitor.log
     within 2s pool web serves rs1 rs2
+    within 2s server rs1 is up
     ask users 192.168.1.100:80 rate 100
     within 2s users are served by rs1 rs2
 

@@ -21,6 +21,7 @@ play {
     start
     run
     within 2s pool web serves rs1
+    within 2s server rs1 is up
     talk chat 127.0.0.1:8080
     chat talks
     start rs2

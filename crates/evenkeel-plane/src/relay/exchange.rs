@@ -230,7 +230,7 @@ impl Exchange<'_> {
     }
 
     fn pick(&self, pool: &Pool, tries: &Tries) -> Option<Rc<Server>> {
-        pool.pick(self.key, self.client.worker.random(), &tries.servers, tries.sent).cloned()
+        pool.pick(self.key, self.client.worker.random(), &tries.servers, tries.alive).cloned()
     }
 
     /// Where to go after a failure, if anywhere; and whether on a fresh connection.

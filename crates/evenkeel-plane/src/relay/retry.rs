@@ -32,8 +32,10 @@ pub(super) struct Tries {
     /// Servers that reset on it. After two it may be the request that kills.
     resets: u8,
     stale: bool,
-    /// Something was sent to somebody, so that the backup is not for us to choose.
+    /// Something was sent to somebody.
     pub(super) sent: bool,
+    /// Somebody is alive: answered, or took the request and is slow. Then the backup is not for us to choose.
+    pub(super) alive: bool,
 }
 
 /// What happens after a failure.
@@ -62,6 +64,7 @@ impl Tries {
             return Next::Another;
         }
         self.sent = true;
+        self.alive |= !matches!(failure, Failure::Stale | Failure::Reset);
         let harmless = replayable && (request.method.is_idempotent() || request.idempotency_key);
         if failure == Failure::Stale && !self.stale {
             self.stale = true;
@@ -158,6 +161,23 @@ mod tests {
             assert_eq!(next, Next::Another);
         }
         assert!(!tries.sent);
+    }
+
+    #[test]
+    fn the_backup_is_not_for_requests_that_somebody_alive_has_seen() {
+        let get = request(Method::Get);
+        let cases = [
+            (Failure::Connect, false),
+            (Failure::Stale, false),
+            (Failure::Reset, false),
+            (Failure::Timeout, true),
+            (Failure::Status(502), true),
+        ];
+        for (failure, alive) in cases {
+            let mut tries = Tries::default();
+            tries.next(&everything(), &get, failure, ServerId(1), true);
+            assert_eq!(tries.alive, alive, "{failure:?}");
+        }
     }
 
     #[test]

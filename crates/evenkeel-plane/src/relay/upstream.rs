@@ -124,9 +124,9 @@ impl Pool {
     }
 
     /// The server for the next try: one that serves and was not tried, rather not one to be avoided. If none is
-    /// left and nothing was sent to anybody, a backup: it need not wait for the verdict. `key` and `random` are
+    /// left and none of those tried is alive, a backup: it need not wait for the verdict. `key` and `random` are
     /// for the methods of balancing that want them.
-    pub(super) fn pick(&self, key: u64, random: u64, tried: &[ServerId], sent: bool) -> Option<&Rc<Server>> {
+    pub(super) fn pick(&self, key: u64, random: u64, tried: &[ServerId], alive: bool) -> Option<&Rc<Server>> {
         let rows = &self.table.rows;
         let been: Vec<usize> =
             (0..rows.len()).filter(|&at| !tried.is_empty() && tried.contains(&rows[at].server)).collect();
@@ -139,7 +139,7 @@ impl Pool {
             return self.servers.get(row);
         }
         let resting = |row: &Row| row.backup && row.duty == Duty::Out(Sessions::Keep);
-        let spare = |at: &usize| !sent && resting(&rows[*at]) && !been.contains(at);
+        let spare = |at: &usize| !alive && resting(&rows[*at]) && !been.contains(at);
         (0..rows.len()).find(spare).and_then(|at| self.servers.get(at))
     }
 }

@@ -230,7 +230,12 @@ fn wait_for_daemon(cast: &mut Cast, door: &Door) -> Result<(), String> {
     let deadline = Instant::now() + PATIENCE;
     loop {
         let status: Result<Status, _> = door.get("/v1/status");
-        let ready = |status: &Status| status.pools.iter().any(|pool| pool.serving.len() == NAMES.len());
+        let ready = |status: &Status| {
+            status
+                .pools
+                .iter()
+                .any(|pool| pool.servers.iter().filter(|server| server.health == "up").count() == NAMES.len())
+        };
         if status.is_ok_and(|status| ready(&status)) {
             return Ok(());
         }

@@ -182,7 +182,7 @@ fn names(faults: &mut Faults, path: &str, text: &str) {
             faults.add(path, at + 1, "name", &format!("`{name}` does not say what it is"));
         }
     }
-    let stem = Path::new(path).file_stem().unwrap().to_string_lossy().into_owned();
+    let stem = Path::new(path).file_stem().expect("a file has a name").to_string_lossy().into_owned();
     if EMPTY_FILES.contains(&stem.as_str()) {
         faults.add(path, 1, "name", "a file named so does not say what is in it");
     }

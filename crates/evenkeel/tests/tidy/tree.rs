@@ -52,7 +52,10 @@ pub(crate) fn under(folder: &Path, ends: &[&str]) -> Vec<(String, String)> {
 
 /// Where the workspace lies.
 pub(crate) fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../..")
+        .canonicalize()
+        .expect("the crate lies in the workspace")
 }
 
 fn paths(folder: &Path) -> Vec<PathBuf> {

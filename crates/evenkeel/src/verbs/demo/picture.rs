@@ -70,7 +70,8 @@ impl Picture {
         let mut scale = String::new();
         for tick in 0..6 {
             let at = self.length.as_secs_f64() * tick as f64 / 6.0;
-            scale.push_str(&format!("{:10}", format!("|{at:.0}s")));
+            let label = if at.fract() == 0.0 { format!("|{at:.0}s") } else { format!("|{at:.1}s") };
+            scale.push_str(&format!("{label:10}"));
         }
         format!("{}|{:.0}s", scale, self.length.as_secs_f64())
     }
