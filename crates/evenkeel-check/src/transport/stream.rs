@@ -80,13 +80,13 @@ impl Talk {
         sockets: &mut Sockets,
         record: bool,
     ) -> Result<Talk, Box<Evidence>> {
+        let mark = sys::now();
         let failed = |errno| {
             let verdict = Verdict::Fail(reasons::not_sent(errno));
-            Box::new(Evidence { errno: Some(errno), ..Evidence::plain(verdict, Span::ZERO) })
+            Box::new(Evidence { errno: Some(errno), ..Evidence::plain(verdict, sys::now().since(mark)) })
         };
         let lane = plan.lane(address);
         let fd = sockets.take(lane, address).map_err(failed)?;
-        let mark = sys::now();
         match start_connect(fd.as_raw_fd(), lane, address) {
             Ok(()) | Err(libc::EINPROGRESS) => {}
             Err(errno) => {

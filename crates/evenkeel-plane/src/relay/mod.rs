@@ -177,9 +177,16 @@ impl Relay {
         PoolView { cells: cells.collect(), table: table.clone() }
     }
 
-    fn publish(&mut self, view: View) {
-        let until = Instant::now() + NEWS_WITHIN;
+    /// Shows the workers a view. Doors are waited for, so that an address is free, or taken, when the caller goes
+    /// on; duties are not: each worker sees them before its next request.
+    fn publish(&mut self, before: &View, view: View) {
+        let doors_stay = before.doors.len() == view.doors.len()
+            && before.doors.iter().zip(&view.doors).all(|(old, new)| Arc::ptr_eq(old, new));
         self.shared.publish(view);
+        if doors_stay {
+            return;
+        }
+        let until = Instant::now() + NEWS_WITHIN;
         let late = |(ear, thread): (&view::Ear, &JoinHandle<()>)| {
             ear.done.load(Ordering::Acquire) < self.generation && !thread.is_finished()
         };
@@ -212,7 +219,7 @@ impl Plane for Relay {
             }
         };
         self.generation += 1;
-        self.publish(View { generation: self.generation, services, pools, doors });
+        self.publish(&before, View { generation: self.generation, services, pools, doors });
         applied
     }
 
