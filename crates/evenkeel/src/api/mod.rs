@@ -55,6 +55,8 @@ pub enum Question {
     Events(u64),
     /// Those, and every one to come.
     Follow(u64),
+    /// The config that holds.
+    Config,
     /// Whether the loop turns.
     Live,
 }

@@ -36,6 +36,7 @@ pub(super) fn router(desk: SyncSender<Message>, follows: Arc<AtomicBool>) -> Rou
     Router::new()
         .route("/livez", get(live))
         .route("/v1/status", get(|desk| plain(desk, Question::Status)))
+        .route("/v1/config", get(|desk| plain(desk, Question::Config)))
         .route("/v1/pools/{pool}", get(pool))
         .route("/v1/pools/{pool}/servers/{server}", get(why))
         .route("/v1/servers/{server}", get(why_alone))
@@ -92,7 +93,7 @@ async fn events(
 }
 
 async fn unknown(uri: Uri) -> Response {
-    const PATHS: [&str; 4] = ["/livez", "/v1/status", "/v1/events", "/v1/pools"];
+    const PATHS: [&str; 5] = ["/livez", "/v1/status", "/v1/config", "/v1/events", "/v1/pools"];
     refusal(Refusal::missing("path", uri.path(), PATHS))
 }
 

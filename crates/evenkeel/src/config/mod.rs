@@ -38,6 +38,8 @@ pub const DEFAULT_PATH: &str = "/etc/evenkeel/evenkeel.conf";
 pub struct Loaded {
     /// What the core and the planes are told. Servers given by name have no address yet.
     pub config: Arc<Config>,
+    /// The same as it was written, as JSON: what `config --json` prints.
+    pub json: serde_json::Value,
     /// What the engine is told of each check of the config.
     pub checks: BTreeMap<CheckId, CheckUse>,
     /// Warnings, and the files they point into.

@@ -75,6 +75,7 @@ impl<'m> Maker<'m> {
         };
         Loaded {
             config: Arc::new(config),
+            json: serde_json::Value::Object(super::json::block(root)),
             checks: self.checks,
             told: Told::default(),
             ids: self.ids,

@@ -23,6 +23,7 @@ impl Daemon {
     pub(super) fn answer(&mut self, now: Time, asked: Asked) {
         let answer = match asked.question {
             Question::Live => Ok(Answer::Json("true".into())),
+            Question::Config => Ok(Answer::Json(self.loaded.json.to_string())),
             Question::Status => Ok(Answer::json(&self.status(now))),
             Question::Pool(name) => self.named_pool(&name).map(|pool| Answer::json(&self.pool(now, &pool))),
             Question::Why { pool, server } => {

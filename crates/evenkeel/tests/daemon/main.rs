@@ -225,6 +225,17 @@ fn a_reload_onto_an_address_in_use_is_refused() {
 }
 
 #[test]
+fn every_error_of_a_config_is_told_at_the_start() {
+    let a = Server::start("a");
+    let words = config(free_address(), &[("server a", &a)], "")
+        .replace("slow-start 0s", "slow-star 0s\n    balnce two");
+    let mut daemon = Daemon::spawn(&words, &[]);
+    assert_eq!(daemon.end(), Some(1));
+    daemon.until_log("slow-start");
+    daemon.until_log("balance");
+}
+
+#[test]
 fn a_listen_address_in_use_is_named() {
     let (a, taken) = (Server::start("a"), Server::start("taken"));
     let mut daemon = Daemon::spawn(&config(taken.address, &[("server a", &a)], ""), &[]);
@@ -366,6 +377,11 @@ fn the_admin_socket_refuses_what_it_does_not_know_and_waits_for_nobody() {
             "{short}: {answer}"
         );
     }
+    let answer = world::admin(&daemon, &head("GET /v1/config"));
+    let held: serde_json::Value = serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap();
+    let mut printed = std::process::Command::new(env!("CARGO_BIN_EXE_evenkeel"));
+    let printed = printed.args(["config", "--json"]).arg(daemon.path("evenkeel.conf")).output().unwrap();
+    assert_eq!(held, serde_json::from_slice::<serde_json::Value>(&printed.stdout).unwrap());
     let start = Instant::now();
     world::admin(&daemon, "GET /v1/status HTT");
     assert!(start.elapsed() < Duration::from_secs(8), "half a head is not waited for: {:?}", start.elapsed());
