@@ -336,24 +336,6 @@ impl Address {
     }
 }
 
-impl fmt::Display for Rule {
-    /// As it stands in a config: `down after 3 fails, up after 2 passes`.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.down {
-            Down::Fails { count: 1, .. } => f.write_str("down after 1 fail")?,
-            Down::Fails { count, spread } => {
-                write!(f, "down after {count} fails")?;
-                if spread > Span::ZERO {
-                    write!(f, " over {spread}")?;
-                }
-            }
-            Down::NoPassFor(span) => write!(f, "down after {span}")?,
-        }
-        let plural = if self.up_passes == 1 { "" } else { "es" };
-        write!(f, ", up after {} pass{plural}", self.up_passes)
-    }
-}
-
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
