@@ -13,6 +13,7 @@ use evenkeel_core::Span;
 use evenkeel_core::config::{Address, Timing};
 use evenkeel_core::evidence::{Evidence, Reason, Verdict};
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// What one probe found, and what was said.
@@ -24,6 +25,8 @@ pub struct Conversation {
     pub lines: Vec<Line>,
     /// What came when nothing more was heard; `Open` if the verdict was there before.
     pub end: End,
+    /// Which of the bytes heard decided; the sample of the evidence is the beginning of them.
+    pub decided: Range<usize>,
     /// Our end of the connection, if there was one over IP.
     pub local: Option<SocketAddr>,
 }
@@ -67,8 +70,8 @@ pub fn probe_once(spec: &Arc<Spec>, address: &Address, timing: &Timing) -> Conve
     let record = talk.take_record();
     let parting = talk.leave(evidence.verdict.passed(), sys::now(), &mut sockets);
     part(parting, &mut scratch, &mut sockets);
-    let Record { lines, end, local, .. } = record;
-    Conversation { evidence, lines, end, local }
+    let Record { lines, end, decided, local, .. } = record;
+    Conversation { evidence, lines, end, decided, local }
 }
 
 fn run(talk: &mut Talk, scratch: &mut [u8]) -> Evidence {
@@ -102,5 +105,5 @@ fn part(mut parting: Option<Parting>, scratch: &mut [u8], sockets: &mut Sockets)
 }
 
 fn no_conversation(evidence: Evidence) -> Conversation {
-    Conversation { evidence, lines: Vec::new(), end: End::Open, local: None }
+    Conversation { evidence, lines: Vec::new(), end: End::Open, decided: 0..0, local: None }
 }

@@ -104,6 +104,7 @@ fn conversations_that_cannot_be() {
     assert!(block("expect not x\nexpect regex 'OK$'").starts_with("3:1 `expect not` before a pattern"));
     assert!(block("expect length 0").contains("out of range"));
     assert!(block("tls ca /no/such/file").starts_with("2:8 cannot read `/no/such/file` (no such file)"));
+    assert!(block("tls name shop:443").starts_with("2:10 `shop:443` is no name of a server"));
     let alone = block("tls cert /dev/null");
     assert_eq!(alone, "2:1 `cert` without `key` (a certificate and its key go together)");
     assert!(error("check half-open {\nsend x\n}").contains("unknown word `send`"));

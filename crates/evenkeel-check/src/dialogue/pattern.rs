@@ -126,7 +126,8 @@ pub fn shortened(bytes: &[u8], limit: usize) -> String {
 }
 
 fn compile(pattern: &str) -> Result<Regex, regex::Error> {
-    RegexBuilder::new(pattern).unicode(false).size_limit(1 << 20).build()
+    // A daemon may hold thousands of them: each one is bounded, its cache too.
+    RegexBuilder::new(pattern).unicode(false).size_limit(1 << 20).dfa_size_limit(1 << 18).build()
 }
 
 /// Whether a pattern asks for what comes after a match. In doubt yes, which is only slower.

@@ -15,6 +15,7 @@ use evenkeel_core::config::{Address, Timing};
 use evenkeel_core::evidence::{Evidence, Phases, Reason, Verdict};
 use evenkeel_core::{Span, Time};
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
 
@@ -49,6 +50,8 @@ pub(crate) struct Record {
     pub(crate) lines: Vec<Line>,
     pub(crate) local: Option<SocketAddr>,
     pub(crate) end: End,
+    /// Which of the bytes heard decided.
+    pub(crate) decided: Range<usize>,
     room: usize,
 }
 
@@ -189,7 +192,7 @@ impl Talk {
     /// What was said, if it was to be recorded.
     pub(crate) fn take_record(&mut self) -> Record {
         let record = self.record.take().map(|record| *record).unwrap_or_default();
-        Record { end: self.end, ..record }
+        Record { end: self.end, decided: self.decided(), ..record }
     }
 
     fn connecting(&mut self, events: u32, clock: Clock) -> Result<Option<Verdict>, Failure> {
@@ -451,10 +454,15 @@ impl Talk {
     }
 
     fn sample(&self) -> Box<[u8]> {
+        let bytes = &self.heard[self.decided()];
+        bytes[..bytes.len().min(SAMPLE_MAX)].into()
+    }
+
+    /// Which of the bytes heard decided.
+    fn decided(&self) -> Range<usize> {
         let turn = Turn { peer: None, sent: self.sent, heard: &self.heard, end: self.end };
         let range = self.plan.spec.dialogue.decided_by(turn);
-        let bytes = self.heard.get(range).unwrap_or(&self.heard);
-        bytes[..bytes.len().min(SAMPLE_MAX)].into()
+        if self.heard.get(range.clone()).is_some() { range } else { 0..self.heard.len() }
     }
 }
 

@@ -140,7 +140,15 @@ fn tls(line: &Reading<'_>, errors: &mut Vec<Diagnostic>) -> Option<Tls> {
             None
         }
     };
-    tls.name = words.text("name").map(str::to_string);
+    if let Some(word) = words.word("name") {
+        if rustls::pki_types::ServerName::try_from(word.text.as_str()).is_err() {
+            let message = format!("`{}` is no name of a server", word.text);
+            errors.push(
+                Diagnostic::error(word.place, message).label("such as `www.example.org`, without a port"),
+            );
+        }
+        tls.name = Some(word.text.clone());
+    }
     tls.verify = words.text("verify") != Some("no");
     Some(tls)
 }

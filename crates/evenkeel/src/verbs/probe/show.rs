@@ -23,8 +23,9 @@ pub(super) fn page(question: &Question, found: &Conversation, coloured: bool) ->
     }
     let _ = write!(page, "\n{}", phases(question, evidence).draw("  ", coloured));
     if !evidence.sample.is_empty() {
-        let _ =
-            writeln!(page, "\n  {}", if evidence.verdict.passed() { "what it said" } else { "what decided" });
+        let title = if evidence.verdict.passed() { "what it said" } else { "what decided" };
+        let (from, to) = (found.decided.start, found.decided.start + evidence.sample.len());
+        let _ = writeln!(page, "\n  {title} (bytes {from} to {to} of {})", found.heard().len());
         for line in escaped(' ', &evidence.sample).lines() {
             let _ = writeln!(page, "   {line}");
         }
@@ -99,6 +100,7 @@ pub(super) fn json(question: &Question, found: &Conversation, dump: bool) -> Val
             "first_byte": nanos(phases.first_byte),
             "body": nanos(phases.body),
         },
+        "sample_at": found.decided.start,
         "sample": String::from_utf8_lossy(&evidence.sample),
     });
     if dump {
