@@ -40,6 +40,15 @@ pub(crate) fn sharpen_timers() {
     unsafe { libc::prctl(libc::PR_SET_TIMERSLACK, nanoseconds) };
 }
 
+/// Gives memory that is free back to the system: the allocator keeps what a large change left behind.
+pub(crate) fn tidy_memory() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: malloc_trim(3) may be called at any time from any thread.
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}
+
 /// An epoll set.
 #[derive(Debug)]
 pub(crate) struct Poll(OwnedFd);

@@ -101,6 +101,8 @@ const BUSY: u64 = 700;
 const VERY_BUSY: u64 = 4_000;
 /// The tick between the two.
 const SLACK: Span = Span::from_millis(4);
+/// A set of so many targets leaves memory behind that is worth giving back.
+const MANY: usize = 1_000;
 /// Probes are counted over windows of this length.
 const WINDOW: Span = Span::from_millis(250);
 /// How often a full queue is tried again.
@@ -349,6 +351,7 @@ impl Asker {
     }
 
     fn set(&mut self, targets: Vec<Target>, plans: &HashMap<usize, Arc<Plan>>) {
+        let many = targets.len() > MANY;
         let difference = self.roster.compare(targets, plans);
         for entry in &difference.gone {
             self.end(*entry);
@@ -369,6 +372,9 @@ impl Asker {
         self.roster.tie();
         self.pace.planned = self.roster.rate();
         self.counters.targets.store(self.roster.live().len() as u64, Relaxed);
+        if many {
+            sys::tidy_memory();
+        }
         // What took the time was ours to do; it is no stall.
         self.drained = sys::now();
     }

@@ -29,7 +29,7 @@ impl Asker {
         let at = &mut self.roster.places[place as usize];
         if at.flight != NONE {
             self.roster.entries[entry as usize].state = State::Queued;
-            at.queue.push(entry);
+            at.queue.get_or_insert_default().push(entry);
             return;
         }
         let now = sys::now();
@@ -98,10 +98,9 @@ impl Asker {
 
     /// Nobody asks at this place any more: whoever waited may.
     fn release(&mut self, place: u32) {
-        if !self.roster.places[place as usize].queue.is_empty() {
-            for next in std::mem::take(&mut self.roster.places[place as usize].queue) {
-                self.make_ready(next, State::Queued);
-            }
+        let queue = self.roster.places[place as usize].queue.take();
+        for next in queue.into_iter().flat_map(|queue| *queue) {
+            self.make_ready(next, State::Queued);
         }
     }
 

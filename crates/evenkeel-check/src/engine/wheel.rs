@@ -33,6 +33,10 @@ struct Link {
 }
 
 impl Wheel {
+    /// What one timer costs.
+    #[cfg(test)]
+    pub(super) const BYTES_PER_TIMER: usize = size_of::<Link>();
+
     pub(super) fn new(now: Time) -> Wheel {
         Wheel {
             links: Vec::new(),
