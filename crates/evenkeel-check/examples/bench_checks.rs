@@ -17,9 +17,7 @@ fn main() -> Result<(), String> {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     match words.as_slice() {
         ["serve", keep, close] => serve(number(keep)?, number(close)?),
-        ["ask", line, count, port, seconds] => {
-            ask(line, number(count)?, number(port)?, number(seconds)?)
-        }
+        ["ask", line, count, port, seconds] => ask(line, number(count)?, number(port)?, number(seconds)?),
         _ => Err("serve KEEP CLOSE | ask LINE COUNT PORT SECONDS".into()),
     }
 }

@@ -2,6 +2,8 @@
 #![allow(dead_code, reason = "each test binary uses its part")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot have its server fails")]
 
+pub(crate) mod namespaces;
+
 use evenkeel_check::dialogue::{Dialogue, Step, Turn};
 use evenkeel_core::config::Address;
 use evenkeel_core::evidence::{Layer, Mark, Reason};
@@ -35,6 +37,7 @@ pub(crate) struct Server {
     pub(crate) accepted: Arc<AtomicUsize>,
     pub(crate) at_once: Arc<AtomicUsize>,
     stop: Arc<AtomicBool>,
+    listener: TcpListener,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -51,7 +54,12 @@ impl Server {
 
     /// Does something with every connection; the connection is closed after it.
     pub(crate) fn doing(act: impl Fn(TcpStream) + Send + Sync + 'static) -> Server {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        Server::at("127.0.0.1:0", act)
+    }
+
+    /// The same at a place of one's own choice.
+    pub(crate) fn at(place: &str, act: impl Fn(TcpStream) + Send + Sync + 'static) -> Server {
+        let listener = TcpListener::bind(place).unwrap();
         let at = listener.local_addr().unwrap();
         let accepted = Arc::new(AtomicUsize::new(0));
         let at_once = Arc::new(AtomicUsize::new(0));
@@ -59,6 +67,7 @@ impl Server {
         let (count, busiest, halt) = (accepted.clone(), at_once.clone(), stop.clone());
         let act = Arc::new(act);
         let now = Arc::new(AtomicUsize::new(0));
+        let held = listener.try_clone().unwrap();
         let thread = std::thread::spawn(move || {
             for stream in listener.incoming() {
                 if halt.load(SeqCst) {
@@ -76,7 +85,7 @@ impl Server {
                 });
             }
         });
-        Server { at, accepted, at_once, stop, thread: Some(thread) }
+        Server { at, accepted, at_once, stop, listener: held, thread: Some(thread) }
     }
 
     pub(crate) fn address(&self) -> Address {
@@ -86,8 +95,10 @@ impl Server {
     /// From now on connects to it are refused.
     pub(crate) fn kill(&mut self) {
         self.stop.store(true, SeqCst);
-        let _ = TcpStream::connect(self.at);
         if let Some(thread) = self.thread.take() {
+            // From whatever namespace it is called: this wakes the thread that accepts.
+            // SAFETY: takes two numbers; the descriptor is ours.
+            unsafe { libc::shutdown(self.listener.as_raw_fd(), libc::SHUT_RDWR) };
             thread.join().unwrap();
         }
     }
