@@ -27,7 +27,7 @@ fn ask(line: &str, count: u32, port: u16, seconds: u64) -> Result<(), String> {
     let lines = evenkeel_syntax::read(&tree.root, words::forms(), &mut errors);
     let check = lines.first().and_then(|line| words::read(line, &Defaults::default(), &mut errors));
     let check = check.ok_or_else(|| format!("{errors:?}"))?;
-    let engine = Engine::start(Box::new(|_| Ok(()))).map_err(|error| error.to_string())?;
+    let engine = Engine::start(Box::new(|_| None)).map_err(|error| error.to_string())?;
     let before = resident();
     let target = |server: u32| Target {
         server: ServerId(server),

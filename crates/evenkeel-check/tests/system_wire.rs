@@ -71,7 +71,7 @@ fn watch(wire: &Wire, spec: Arc<Spec>) -> BTreeMap<u16, Vec<Segment>> {
     let tap = inside(&wire.servers, || Tap::new().listen(Duration::from_secs(6)));
     std::thread::sleep(Duration::from_millis(200));
     let asking = inside(&wire.checker, move || {
-        let engine = Engine::start(Box::new(|_| Ok(()))).unwrap();
+        let engine = Engine::start(Box::new(|_| None)).unwrap();
         engine.set(targets(&spec, 1, Span::from_millis(100)));
         std::thread::sleep(Duration::from_secs(5));
         engine.set(Vec::new());
@@ -169,7 +169,7 @@ fn nothing_piles_up_at_a_thousand_a_second() {
     });
     for spec in [half_open(), tcp(), question(true), question(false)] {
         let asking = inside(&wire.checker, move || {
-            let engine = Engine::start(Box::new(|_| Ok(()))).unwrap();
+            let engine = Engine::start(Box::new(|_| None)).unwrap();
             engine.set(targets(&spec, 500, Span::from_millis(500)));
             std::thread::sleep(Duration::from_secs(6));
             let left = time_wait();
