@@ -200,10 +200,16 @@ impl Talk {
             match sys::take_error(self.fd()) {
                 error if half_open::answered(error) && self.plan.half_open() => {}
                 0 => {}
-                error @ (libc::ECONNRESET | libc::EPIPE) => {
-                    return Err((reasons::broken_off(false, true, 0), Some(error)));
+                error => {
+                    let arrived = self.arrived(clock, true);
+                    self.charge(arrived);
+                    self.phases.connect = Some(self.charged);
+                    let reason = match error {
+                        libc::ECONNRESET | libc::EPIPE => reasons::broken_off(false, true, 0),
+                        _ => reasons::connect_failed(error),
+                    };
+                    return Err((reason, Some(error)));
                 }
-                error => return Err((reasons::connect_failed(error), Some(error))),
             }
         }
         if events & WRITABLE == 0 {

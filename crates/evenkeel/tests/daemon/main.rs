@@ -107,6 +107,7 @@ fn why_names_the_cause() {
             &[
                 "L4 refused (hard)",
                 "Connection refused (os error 111)",
+                "phases      connect ",
                 "+x",
                 "fired       down after 1 fail: ",
             ],
