@@ -44,7 +44,7 @@ pub(crate) fn parse_file(
     // A missing `}` makes everything below it wrong. Where the indentation shows which one is missing, that is
     // the only complaint.
     let unclosed = parser.open.len() - 1;
-    if unclosed > 0 {
+    if unclosed > 0 && parser.sunk == 0 {
         let guess = Parser { by_indent: true, ..Parser::new(file) }.take(bytes);
         if guess.closed_early + guess.open.len() - 1 == unclosed {
             return guess.finish(errors);
@@ -62,6 +62,8 @@ struct Parser {
     comments: Vec<Comment>,
     blank: bool,
     errors: Vec<Diagnostic>,
+    /// How many blocks are open beyond the deepest that is kept.
+    sunk: usize,
     /// Errors beyond the bound.
     dropped: usize,
     /// A line that is indented no deeper than the directive of the open block ends that block.
@@ -111,6 +113,7 @@ impl Parser {
             comments: Vec::new(),
             blank: false,
             errors: Vec::new(),
+            sunk: 0,
             dropped: 0,
             by_indent: false,
             closed_early: 0,
@@ -187,6 +190,8 @@ impl Parser {
             };
             match cut.open {
                 Some(open) => self.open_block(directive, open),
+                // What is too deep is not kept: the tree would be as deep as its file.
+                None if self.sunk > 0 => {}
                 None => self.top().directives.push(directive),
             }
         } else if let Some(open) = cut.open {
@@ -233,13 +238,21 @@ impl Parser {
     }
 
     fn open_block(&mut self, owner: Directive, open: Place) {
-        if self.open.len() > DEPTH_MAX && self.open.len() == DEPTH_MAX + 1 {
-            self.error(Diagnostic::error(open, format!("blocks nest deeper than {DEPTH_MAX}")));
+        if self.open.len() > DEPTH_MAX {
+            if self.sunk == 0 {
+                self.error(Diagnostic::error(open, format!("blocks nest deeper than {DEPTH_MAX}")));
+            }
+            self.sunk += 1;
+            return;
         }
         self.open.push(Level { owner: Some(owner), block: Block { open, ..Block::default() } });
     }
 
     fn close_block(&mut self, close: Place, beside: Option<String>) {
+        if self.sunk > 0 {
+            self.sunk -= 1;
+            return;
+        }
         if self.open.len() == 1 {
             self.error(Diagnostic::error(close, "a `}` that closes nothing").label("no block is open here"));
             return;
@@ -253,9 +266,7 @@ impl Parser {
     /// Hangs a finished block into the one around it.
     fn shut(&mut self, owner: Option<Directive>, block: Block) {
         let Some(mut owner) = owner else { return };
-        // What is too deep was reported when it opened; keeping it would make the tree as deep as its file.
-        let deep = self.open.len() > DEPTH_MAX;
-        if owner.words.is_empty() || deep {
+        if owner.words.is_empty() {
             return;
         }
         owner.block = Some(block);
@@ -382,14 +393,12 @@ impl Parser {
         }
         let next = end;
         let rest = line[end..].iter().find(|c| !c.is_whitespace());
-        if line[end - 1] == ';' && end - at > 1 && rest.is_none_or(|c| *c == '#') {
-            let error = Diagnostic::error(self.at(end - 1, 1), "a `;` at the end of a line");
-            self.error(
-                error
-                    .label("leave it out")
-                    .help("a directive ends with its line; quote the word if you mean it"),
-            );
-            end -= 1;
+        if line[end - 1] == ';' {
+            let last = rest.is_none_or(|c| *c == '#');
+            let label = if last { "leave it out" } else { "begin a new line here" };
+            let error = Diagnostic::error(self.at(end - 1, 1), "a `;` at the end of a word").label(label);
+            self.error(error.help("a directive ends with its line; quote the word if you mean it"));
+            end = (end - 1).max(at + 1);
         }
         let text: String = line[at..end].iter().collect();
         (Word { text, raw: None, quoted: false, place: self.at(at, end - at) }, next)
