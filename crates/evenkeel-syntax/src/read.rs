@@ -102,6 +102,10 @@ impl<'t> Reading<'t> {
     pub fn place(&self) -> Place {
         self.directive.place
     }
+    /// Whether every directive of its block was read: if not, what seems to be missing may only be misspelt.
+    pub fn whole(&self) -> bool {
+        self.directive.block.as_ref().is_none_or(|block| block.directives.len() == self.block.len())
+    }
     /// The slots that were written, in the order of the words, with their words.
     pub fn slots(&self) -> impl Iterator<Item = (&'static Slot, &'t [Word])> + '_ {
         self.values.iter().map(|value| (value.slot, value.words))
@@ -129,8 +133,13 @@ impl Reader<'_> {
     ) -> Vec<Reading<'t>> {
         let mut readings: Vec<Reading<'t>> = Vec::new();
         let mut tried: Vec<&str> = Vec::new();
+        // A misspelt word may be the one that is missing.
+        let mut lost = false;
         for directive in directives {
-            let Some(candidates) = self.candidates(directive, forms, owner) else { continue };
+            let Some(candidates) = self.candidates(directive, forms, owner) else {
+                lost = true;
+                continue;
+            };
             let head = candidates[0].head;
             tried.push(head);
             if let Some(reading) = self.line(directive, &candidates) {
@@ -138,7 +147,7 @@ impl Reader<'_> {
                 readings.push(reading);
             }
         }
-        if let Some(owner) = owner {
+        if let Some(owner) = owner.filter(|_| !lost) {
             self.missing(forms, &tried, owner);
         }
         readings

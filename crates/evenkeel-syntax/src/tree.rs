@@ -122,11 +122,6 @@ impl Directive {
         Directive { words, block, place, above: Vec::new(), beside: None, blank_above: false }
     }
 
-    /// Whether a directive of its block begins with this word, however wrong it may go on.
-    pub fn mentions(&self, word: &str) -> bool {
-        self.mentioned(word) > 0
-    }
-
     /// How many directives of its block begin with this word, however wrong they may go on.
     pub fn mentioned(&self, word: &str) -> usize {
         let lines = self.block.iter().flat_map(|block| &block.directives);

@@ -110,19 +110,21 @@ impl Reader<'_> {
             return None;
         }
         let before = self.errors.len();
-        let mut fewest: Option<Vec<Diagnostic>> = None;
+        let mut fewest: Option<(Vec<Diagnostic>, Option<Directive>)> = None;
         for form in forms {
             let directive = self.by_form(form, value, path);
             let errors = self.errors.split_off(before);
             if errors.is_empty() {
                 return directive;
             }
-            if fewest.as_ref().is_none_or(|fewest| errors.len() < fewest.len()) {
-                fewest = Some(errors);
+            if fewest.as_ref().is_none_or(|(fewest, _)| errors.len() < fewest.len()) {
+                fewest = Some((errors, directive));
             }
         }
-        self.errors.extend(fewest.unwrap_or_default());
-        None
+        // What could be read of it is read on, so that all mistakes are told at once.
+        let (errors, directive) = fewest?;
+        self.errors.extend(errors);
+        directive
     }
 
     fn by_form(&mut self, form: &'static Form, value: &Value, path: &str) -> Option<Directive> {
@@ -150,7 +152,7 @@ impl Reader<'_> {
         rest.remove("kind")
             .filter(|_| !form.head.starts_with("check "))
             .map(|kind| rest.insert("kind".into(), kind));
-        self.names(form, &mut rest, path, &mut words);
+        let complete = self.names(form, &mut rest, path, &mut words);
         self.keys(form, &mut rest, path, &mut words);
         let block = match form.block {
             Some(forms) => {
@@ -162,16 +164,18 @@ impl Reader<'_> {
                 None
             }
         };
-        Some(Directive::new(words, block))
+        complete.then(|| Directive::new(words, block))
     }
 
+    /// Whether all that must be there is.
     fn names(
         &mut self,
         form: &'static Form,
         rest: &mut Map<String, Value>,
         path: &str,
         words: &mut Vec<Word>,
-    ) {
+    ) -> bool {
+        let mut complete = true;
         for slot in form.names {
             if let Shape::Literal(word) = slot.shape {
                 words.push(Word::new(word));
@@ -180,9 +184,13 @@ impl Reader<'_> {
             match rest.remove(&field(slot.name)) {
                 Some(value) => words.extend(self.words(form, slot, &value, path)),
                 None if slot.optional => {}
-                None => self.error(path, format!("`{}` is missing", field(slot.name))),
+                None => {
+                    complete = false;
+                    self.error(path, format!("`{}` is missing", field(slot.name)));
+                }
             }
         }
+        complete
     }
 
     fn keys(

@@ -86,7 +86,7 @@ impl Maker<'_> {
         let lines: Vec<&Reading<'_>> =
             pool.block().iter().filter(|line| line.head().starts_with("check ")).collect();
         let none = lines.iter().find(|line| line.head() == "check none");
-        if lines.is_empty() && !pool.directive().mentions("check") {
+        if lines.is_empty() && pool.whole() {
             let place = pool.word("name").map_or(pool.place(), |word| word.place);
             let error = Diagnostic::error(place, format!("the pool `{pool_name}` has no check"));
             self.error(error.label("nobody would notice a dead server").help(

@@ -22,7 +22,7 @@ impl Maker<'_> {
             Some("none") => PlaneKind::None,
             _ => PlaneKind::Relay,
         };
-        if listen.is_empty() && plane == PlaneKind::Relay && !line.directive().mentions("listen") {
+        if line.find("listen").is_none() && plane == PlaneKind::Relay && line.whole() {
             let error = Diagnostic::error(name.place, format!("the service `{}` listens nowhere", name.text));
             self.error(error.label("needs a `listen ADDRESS:PORT`"));
         }
@@ -102,10 +102,10 @@ impl Maker<'_> {
     /// Complains when some requests or all of them have no pool.
     fn catches_all(&mut self, service: &Reading<'_>, routes: &[(Route, Place)]) {
         let Some(name) = service.word("name") else { return };
-        if service.directive().mentions("pool") {
+        if !service.whole() {
             return;
         }
-        if !service.directive().mentions("route") {
+        if service.find("route").is_none() {
             let error = Diagnostic::error(name.place, format!("the service `{}` has no pool", name.text));
             self.error(error.label("needs a `pool NAME`"));
         } else if !routes.is_empty() && !routes.iter().any(|(route, _)| &*route.prefix == "/") {
