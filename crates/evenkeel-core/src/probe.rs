@@ -13,13 +13,15 @@ use crate::time::{Span, Time};
 pub struct Probe {
     schedule: Schedule,
     source: Source,
+    /// A wire tripped after the latest start: its outcome may be older news than that.
+    tripped: bool,
 }
 
 impl Probe {
     /// A probe that is due at once. `key` is the hash of the names of pool, server and check
     /// ([`crate::hash::of_names`]).
     pub fn new(now: Time, key: u64) -> Probe {
-        Probe { schedule: Schedule::new(now, key), source: Source::new(now) }
+        Probe { schedule: Schedule::new(now, key), source: Source::new(now), tripped: false }
     }
 
     /// When it starts next.
@@ -30,6 +32,7 @@ impl Probe {
     /// It starts now. [`Probe::due`] is the start after this one, unless the outcome brings that forward.
     pub fn started(&mut self, now: Time, timing: &Timing) {
         self.schedule.started(now, timing);
+        self.tripped = false;
     }
 
     /// It ended now, and took so long. The answer is the opinion to tell the director, if there is a new one. It
@@ -44,12 +47,16 @@ impl Probe {
     ) -> Option<Opinion> {
         let news = self.source.observe(now, rule, verdict);
         self.schedule.finished(now, timing, self.pace(now, rule, verdict, took));
+        if self.tripped {
+            self.schedule.hurry(now);
+        }
         news
     }
 
     /// A held connection was lost: avoid the server, and ask at once.
     pub fn trip(&mut self, now: Time) -> Option<Opinion> {
         self.schedule.hurry(now);
+        self.tripped = true;
         self.source.trip()
     }
 

@@ -10,7 +10,7 @@ use std::fmt;
 use std::sync::Arc;
 
 /// All that the director knows of one server.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Account<'a> {
     /// The sum of its checks.
     pub health: Health,
@@ -53,7 +53,7 @@ pub enum Remedy {
 }
 
 /// What one check says of one server.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Vote {
     /// Which check.
     pub check: CheckId,

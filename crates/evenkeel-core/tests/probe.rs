@@ -176,6 +176,12 @@ fn a_tripped_wire_asks_at_once() {
     assert_eq!(probe.trip(now), None, "but only once");
     let (_, news) = run(&mut probe, &Verdict::Pass, QUICK);
     assert_eq!(news.map(|opinion| opinion.avoid), Some(false));
+
+    let start = probe.due();
+    probe.started(start, &TIMING);
+    probe.trip(start + QUICK);
+    probe.observe(start + QUICK, &TIMING, &RULE, &Verdict::Pass, QUICK);
+    assert_eq!(probe.due(), start + QUICK, "a pass that may be older than the loss is not trusted for long");
 }
 
 #[test]
@@ -197,5 +203,5 @@ fn extremes_do_no_harm() {
 #[test]
 fn a_probe_is_small() {
     assert_eq!(std::mem::size_of::<Source>(), 64);
-    assert_eq!(std::mem::size_of::<Probe>(), 80);
+    assert_eq!(std::mem::size_of::<Probe>(), 88);
 }

@@ -43,7 +43,7 @@ fn trouble(world: &mut World, steps: usize) -> Result<(), String> {
     let mut latest: Vec<Input> = Vec::new();
     for at in 0..steps {
         // The dearer promises are looked at now and then.
-        let before = (at % 7 == 0).then(|| world.director.clone());
+        let before = (at % 13 == 0).then(|| world.director.clone());
         let Step::Told = world.step() else { continue };
         promises::hold(&world.director, world.now)?;
         let table = world.director.table();
@@ -62,7 +62,9 @@ fn trouble(world: &mut World, steps: usize) -> Result<(), String> {
             latest.remove(0);
         }
         if let Some(before) = before {
+            let other = Arc::new(world.configs.changed(&mut world.dice, &world.config));
             promises::reload_commutes(&before, world.now, &told, &world.config)?;
+            promises::reload_commutes(&before, world.now, &told, &other)?;
             promises::order_is_nothing(&before, world.now, &latest, &mut world.dice)?;
         }
     }

@@ -47,7 +47,7 @@ pub(crate) fn hold(director: &Director, now: Time) -> Result<(), String> {
     }
 }
 
-/// A reload that changes nothing for a server commutes with any event of it.
+/// A reload that changes nothing for a server commutes with any event of it, and of any other.
 pub(crate) fn reload_commutes(
     director: &Director,
     now: Time,
@@ -63,13 +63,20 @@ pub(crate) fn reload_commutes(
     };
     let reload = Input::Config(Arc::clone(config));
     let (one, other) = (after([event.clone(), reload.clone()]), after([reload, event.clone()]));
-    if one.table().pools != other.table().pools {
+    if config == director.config() && one.table().pools != other.table().pools {
         return Err(format!("{event:?} and the same config do not commute"));
     }
-    for server in config.pools.iter().flat_map(|pool| &pool.servers) {
-        let known = |director: &Director| format!("{:?}", director.account(now, server.id));
-        if known(&one) != known(&other) {
-            return Err(format!("{}: {} | {}", server.name, known(&one), known(&other)));
+    for pool in &config.pools {
+        // What is asked of a server, and how its answers count, is its own; what its peers are is not.
+        let before = director.config().pool(pool.id);
+        if before.is_none_or(|old| (&old.checks, old.require) != (&pool.checks, pool.require)) {
+            continue;
+        }
+        for server in &pool.servers {
+            let (one, other) = (one.account(now, server.id), other.account(now, server.id));
+            if one != other {
+                return Err(format!("{}: {one:?} | {other:?}", server.name));
+            }
         }
     }
     Ok(())
