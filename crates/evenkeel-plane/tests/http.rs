@@ -23,7 +23,8 @@ fn connections_are_kept_on_both_sides() {
     }
     assert_eq!(server.accepted(), 1);
     let counts = world.counts(1);
-    assert_eq!((counts.attempts, counts.statuses[1], counts.active), (50, 50, 0));
+    assert_eq!((counts.attempts, counts.statuses[1]), (50, 50));
+    eventually("nothing is under way", || world.counts(1).active == 0);
 }
 
 #[test]
@@ -125,7 +126,7 @@ fn a_client_that_does_not_read_holds_the_server_back() {
         still
     });
     assert!(progress() < 100, "half of it would be in somebody's memory");
-    let mut left = 200_000_000usize;
+    let mut left = 200_000_000 - client.take_rest().len();
     let mut buffer = vec![0; 1 << 20];
     while left > 0 {
         let count = client.stream.read(&mut buffer).expect("in time");
@@ -212,11 +213,11 @@ fn limits_of_time_are_kept() {
     let server = Server::start(|talk| {
         while let Some(request) = talk.request()? {
             if request.head.starts_with("GET /hang") {
-                std::thread::sleep(Duration::from_secs(5));
+                std::thread::sleep(Duration::from_secs(60));
             }
             if request.head.starts_with("GET /stall") {
                 talk.send("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc")?;
-                std::thread::sleep(Duration::from_secs(5));
+                std::thread::sleep(Duration::from_secs(60));
             }
             talk.answer(200, "ok")?;
         }
@@ -251,7 +252,7 @@ fn limits_of_time_are_kept() {
     let mut idle = world.client();
     assert_eq!(idle.get("/").status(), 200);
     assert_eq!(idle.all().expect("closed without a word"), b"");
-    assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
+    assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
     assert_eq!(world.counts(1).timeouts, 2, "a slow client is nobody else's fault");
 }
 

@@ -93,9 +93,12 @@ impl Socket {
 
     /// Sends what the kernel takes at once; zero if it takes nothing.
     pub(super) fn write_now(&self, bytes: &[u8]) -> io::Result<usize> {
-        match self.poll_write(&mut Context::from_waker(Waker::noop()), bytes) {
-            Poll::Ready(result) => result,
-            Poll::Pending => Ok(0),
+        loop {
+            match self.0.try_io(Interest::WRITABLE, |raw| raw.send(bytes)) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(0),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                result => return result,
+            }
         }
     }
 
@@ -129,15 +132,11 @@ impl Socket {
         }
     }
 
-    /// An idle connection that the server neither closed nor wrote to.
+    /// An idle connection that the server neither closed nor wrote to. The kernel is asked only if something is
+    /// known to have come, or a read filled its buffer exactly and left the question open.
     pub(super) fn is_quiet(&self) -> bool {
-        if self.heard().is_none() {
-            return true;
-        }
-        // A read that filled its buffer exactly leaves the question open.
-        let mut probe = [0];
-        let waker = Waker::noop();
-        self.poll_read(&mut Context::from_waker(waker), &mut probe).is_pending()
+        let heard = self.0.try_io(Interest::READABLE, |mut raw| raw.read(&mut [0]));
+        heard.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
     }
 
     /// Says that nothing more comes.

@@ -197,6 +197,11 @@ impl Talk {
         Ok(std::mem::replace(&mut self.rest, rest))
     }
 
+    /// What was read from the stream and not asked for yet.
+    pub fn take_rest(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.rest)
+    }
+
     /// Everything until the peer closes.
     pub fn all(&mut self) -> io::Result<Vec<u8>> {
         while self.more()? > 0 {}
