@@ -2,7 +2,9 @@
 
 use evenkeel_core::config::*;
 use evenkeel_core::evidence::{Evidence, Layer, Mark, Reason, Verdict};
-use evenkeel_core::table::Duty;
+use evenkeel_core::intent::{Intent, Origin, Wish};
+use evenkeel_core::table::{Duty, Sessions};
+use evenkeel_core::why::Because;
 use evenkeel_core::{Change, Director, Health, Input, Opinion, Span, Time};
 use std::sync::Arc;
 
@@ -77,6 +79,91 @@ pool web: backup rests";
     assert_eq!(log, expected, "\n{log}");
 }
 
+fn edited(edit: impl Fn(&mut Pool)) -> Arc<Config> {
+    let mut config = (*config(&["rs1", "rs2"], Some("sorry"))).clone();
+    edit(Arc::make_mut(&mut config.pools[0]));
+    Arc::new(config)
+}
+
+fn says(server: u32, wish: Wish) -> Input {
+    let reason = "new disk".into();
+    let intent = Intent { wish, origin: Origin::Operator, author: "ann".into(), reason, until: None };
+    Input::Intent(ServerId(server), intent)
+}
+
+#[test]
+fn without_a_check_every_server_is_up() {
+    let mut director = Director::new(Time::ZERO, edited(|pool| pool.checks.clear()));
+    assert_eq!(serving(&director), ["rs1", "rs2"]);
+    director.handle(Time::ZERO, says(0, Wish::Drain));
+    assert_eq!(serving(&director), ["rs2"]);
+    director.handle(Time::ZERO, says(1, Wish::Maint));
+    assert_eq!(serving(&director), ["sorry"]);
+}
+
+#[test]
+fn a_name_without_an_address_serves_nobody() {
+    let director = Director::new(
+        Time::ZERO,
+        edited(|pool| {
+            for server in pool.servers.iter_mut().filter(|server| !server.backup) {
+                server.address = Address::Name("app.internal".into(), 80);
+            }
+        }),
+    );
+    assert_eq!(serving(&director), ["sorry"]);
+}
+
+#[test]
+fn what_would_bring_a_server_back() {
+    let now = Time::ZERO;
+    let remedies = |edit: &dyn Fn(&mut Pool), inputs: &[Input]| {
+        let mut director = Director::new(now, edited(edit));
+        for input in inputs {
+            director.handle(now, input.clone());
+        }
+        let account = director.account(now, ServerId(0)).unwrap();
+        let texts: Vec<String> = account.remedies.iter().map(ToString::to_string).collect();
+        (account.because, texts.join(" and "))
+    };
+    let same = |_: &mut Pool| {};
+    let up = || change(1, Health::Up);
+    let expected = [
+        (remedies(&same, &[]), Because::NobodyKnownToBeUp, ""),
+        (remedies(&same, &[up()]), Because::NotYetKnown, "1 pass of check http"),
+        (
+            remedies(&same, &[up(), change(0, Health::Down)]),
+            Because::DownSoft,
+            "2 passes in a row of check http",
+        ),
+        (
+            remedies(&same, &[says(0, Wish::Maint)]),
+            Because::Maint,
+            "ready, in answer to maint by ann: new disk",
+        ),
+        (remedies(&same, &[says(0, Wish::ForceUp)]), Because::ForcedUp, ""),
+        (remedies(&|pool| pool.servers[0].weight = 0, &[up()]), Because::NoWeight, "a weight above 0"),
+        (
+            remedies(&|pool| pool.servers[0].backup = true, &[up()]),
+            Because::BackupRests,
+            "nothing: it serves when no server can",
+        ),
+    ];
+    for ((because, text), expected, words) in expected {
+        assert_eq!((because, text.as_str()), (expected, words));
+    }
+}
+
+#[test]
+fn whom_it_does_not_know_it_does_not_mind() {
+    let mut director = Director::new(Time::ZERO, config(&["rs1"], None));
+    let before = director.clone();
+    assert!(director.handle(Time::ZERO, change(7, Health::Down)).is_empty());
+    assert!(director.handle(Time::ZERO, says(7, Wish::Maint)).is_empty());
+    assert_eq!(director.table(), before.table());
+    assert!(director.account(Time::ZERO, ServerId(7)).is_none());
+}
+
 #[test]
 fn a_version_is_a_change() {
     let mut director = Director::new(Time::ZERO, config(&["rs1", "rs2"], None));
@@ -88,5 +175,5 @@ fn a_version_is_a_change() {
     assert!(Arc::ptr_eq(&before, &director.table().pools[0]), "an unchanged pool is the same allocation");
     director.handle(Time::ZERO, change(1, Health::Up));
     assert_eq!((director.table().version, serving(&director)), (2, vec!["rs2".to_owned()]));
-    assert_eq!(director.table().pools[0].rows[0].duty, Duty::Out(evenkeel_core::table::Sessions::Keep));
+    assert_eq!(director.table().pools[0].rows[0].duty, Duty::Out(Sessions::Keep));
 }
