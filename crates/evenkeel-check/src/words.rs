@@ -4,7 +4,7 @@
 mod read;
 
 pub(crate) use read::{bytes_of, content_of, pattern_of};
-pub use read::{read, rule, timing};
+pub use read::{named, read, rule, timing};
 
 use crate::dialogue::{Dialogue, expect, http, silence};
 use crate::engine::Spec;
@@ -29,7 +29,10 @@ pub struct Kind {
 }
 
 /// Reads a line, fitted to its form, into a conversation.
-pub(crate) type Read = fn(&Reading<'_>, &mut Vec<Diagnostic>) -> Option<Arc<dyn Dialogue>>;
+pub(crate) type Read = fn(&Reading<'_>, Option<Named<'_>>, &mut Vec<Diagnostic>) -> Option<Arc<dyn Dialogue>>;
+
+/// The host name and the port of a server that was given by name.
+pub(crate) type Named<'n> = (&'n str, u16);
 
 /// What carries a kind of conversation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -168,7 +171,7 @@ pub const STREAM_BLOCK: &[Form] = &[Form {
             name: "name",
             shape: Shape::Text,
             optional: true,
-            default: Some("the server's address"),
+            default: Some("the server's name or address"),
             doc: "The name asked for (SNI) and verified.",
         },
         Slot {

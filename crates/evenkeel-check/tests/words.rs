@@ -1,5 +1,6 @@
 //! Check lines that mean something, and check lines that do not and say why.
 
+use evenkeel_check::dialogue::{End, Step, Turn};
 use evenkeel_check::engine::Transport;
 use evenkeel_check::words::{self, CheckWords, Defaults};
 use evenkeel_core::Span;
@@ -53,6 +54,29 @@ fn every_word_arrives() {
     let bare = read("check http / tls").unwrap();
     let Transport::Stream(stream) = &bare.spec.transport else { panic!("{:?}", bare.spec.transport) };
     assert!(stream.tls.as_ref().unwrap().verify);
+}
+
+#[test]
+fn a_server_given_by_name_is_asked_by_its_name() {
+    let named = |text: &str, port: u16| {
+        let (tree, mut errors) = evenkeel_syntax::parse("test", text.as_bytes());
+        let lines = evenkeel_syntax::read(&tree.root, words::forms(), &mut errors);
+        let spec = words::named(&lines[0], "app.test", port)?;
+        let Transport::Stream(stream) = &spec.transport else { panic!("{:?}", spec.transport) };
+        let turn = Turn { peer: "10.0.0.1:80".parse().ok(), sent: 0, heard: &[], end: End::Open };
+        let Step::Send(request) = spec.dialogue.turn(turn) else { panic!("{:?}", spec.dialogue) };
+        let request = String::from_utf8(request.into_owned()).unwrap();
+        let host = request.lines().find_map(|line| line.strip_prefix("Host: ")).map(str::to_string);
+        Some((host.unwrap_or_default(), stream.tls.as_ref().and_then(|tls| tls.name.clone())))
+    };
+    let some = |host: &str, name: Option<&str>| Some((host.to_string(), name.map(str::to_string)));
+    assert_eq!(named("check http", 80), some("app.test", None));
+    assert_eq!(named("check http", 8080), some("app.test:8080", None));
+    assert_eq!(named("check http / tls", 443), some("app.test", Some("app.test")));
+    let both = "check http / host shop.test {\n tls name cert.test\n}";
+    assert_eq!(named(both, 443), some("shop.test", Some("cert.test")));
+    assert_eq!(named("check tcp", 80), None);
+    assert_eq!(named("check half-open", 80), None);
 }
 
 #[test]

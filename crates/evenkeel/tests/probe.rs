@@ -227,6 +227,30 @@ fn a_config_is_tried_and_its_servers_probed() {
     assert!(err.contains("cannot read /no/such/file"), "{err}");
 }
 
+#[test]
+fn a_server_given_by_name_is_asked_by_its_name() {
+    let server = Server::doing(|mut stream| {
+        let mut request = [0; 1024];
+        let count = stream.read(&mut request).unwrap_or(0);
+        let host = format!("\r\nHost: localhost:{}\r\n", stream.local_addr().unwrap().port());
+        let named = String::from_utf8_lossy(&request[..count]).contains(&host);
+        let answer = if named { "HTTP/1.1 200 OK\r\n\r\n" } else { "HTTP/1.1 400 another host\r\n\r\n" };
+        let _ = stream.write_all(answer.as_bytes());
+    });
+    let (files, port) = (Scratch::new("named"), server.at.port());
+    let file = files.0.join("evenkeel.conf");
+    let text = format!(
+        "service web {{\n listen 127.0.0.1:18443\n pool web\n}}\npool web {{\n server name localhost:{port}\n \
+         server number 127.0.0.1:{port}\n check http\n}}\n"
+    );
+    std::fs::write(&file, text).unwrap();
+    let (code, out, err) = evenkeel(&["try", file.to_str().unwrap()]);
+    assert_eq!(code, 0, "{out}{err}");
+    assert!(out.starts_with("pool web: would serve: name\n") && out.contains("L7 status 400"), "{out}");
+    let (code, out, _) = evenkeel(&["probe", &format!("localhost:{port}"), "http"]);
+    assert_eq!(code, 0, "{out}");
+}
+
 /// Signs certificates of servers.
 struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,

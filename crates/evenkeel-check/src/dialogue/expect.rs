@@ -40,7 +40,7 @@
 use super::pattern::Pattern;
 use super::silence::Silence;
 use super::{Dialogue, End, HEARD_MAX, Step, Turn};
-use crate::words::{COMMON_BLOCK, COMMON_KEYS, Carried, Kind, STREAM_BLOCK, STREAM_KEYS};
+use crate::words::{COMMON_BLOCK, COMMON_KEYS, Carried, Kind, Named, STREAM_BLOCK, STREAM_KEYS};
 use crate::words::{bytes_of, content_of, line, name, pattern_of};
 use evenkeel_core::evidence::{Layer, Mark, Reason};
 use evenkeel_syntax::form::{Count, Form, Shape};
@@ -97,7 +97,11 @@ const BLOCK: &[Form] = &[
     line("expect", &[name("text", Shape::Text)], Count::Step, "Waits for this."),
 ];
 
-fn read(line: &Reading<'_>, errors: &mut Vec<Diagnostic>) -> Option<Arc<dyn Dialogue>> {
+fn read(
+    line: &Reading<'_>,
+    _named: Option<Named<'_>>,
+    errors: &mut Vec<Diagnostic>,
+) -> Option<Arc<dyn Dialogue>> {
     let lines = line
         .block()
         .iter()

@@ -11,8 +11,8 @@
 //! ## What is sent
 //! `GET PATH HTTP/1.1` with `Host`, `User-Agent: evenkeel` and `Connection: close`. `method`, `host` and `version`
 //! change the line they name; `header NAME VALUE` adds a field, or replaces the one that would be sent; `body TEXT`
-//! and `body file PATH` send content, with its `Content-Length`. `Host` is the address asked unless `host` says
-//! otherwise. HTTP/0.9, which F5's monitors speak unless told otherwise, is never spoken. `raw "..."` sends exactly
+//! and `body file PATH` send content, with its `Content-Length`. `Host` is the server's name if the config gives
+//! it by name, else the address asked, unless `host` says otherwise. HTTP/0.9, which F5's monitors speak unless told otherwise, is never spoken. `raw "..."` sends exactly
 //! those bytes instead: it must contain the empty line that ends a request.
 //!
 //! ## What is expected

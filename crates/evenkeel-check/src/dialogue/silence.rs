@@ -33,7 +33,7 @@ pub const HALF_OPEN: Kind = Kind {
     },
     source: include_str!("silence.rs"),
     transport: Carried::HalfOpen,
-    read: |_, _| Some(Arc::new(Silence)),
+    read: |_, _, _| Some(Arc::new(Silence)),
 };
 
 /// Says nothing, waits for nothing.

@@ -1,6 +1,6 @@
 //! What a check line means: its times, its rule, its transport. What it says on the wire its dialogue reads.
 
-use super::{Carried, CheckWords, Defaults, kinds};
+use super::{Carried, CheckWords, Defaults, Kind, Named, kinds};
 use crate::dialogue::pattern::Pattern;
 use crate::engine::{Spec, Stream, Tls, Transport};
 use evenkeel_core::Span;
@@ -21,26 +21,52 @@ pub fn read(line: &Reading<'_>, defaults: &Defaults, errors: &mut Vec<Diagnostic
     let timing = timing(line, defaults.timing, errors);
     let rule = rule(line.block(), defaults.rule);
     enough_time(line, &timing, &rule, errors);
-    let transport = match kind.transport {
-        Carried::HalfOpen => Transport::HalfOpen,
-        Carried::Stream => Transport::Stream(Stream {
-            tls: tls(line, errors).map(Arc::new),
-            close_rst: line.text("close") == Some("rst"),
-            reuse: line.flag("reuse"),
-            tripwire: line.flag("tripwire"),
-        }),
-    };
-    let dialogue = (kind.read)(line, errors)?;
+    let spec = spec(kind, line, None, errors)?;
     if errors[before..].iter().any(Diagnostic::is_error) {
         return None;
     }
-    let spec = Arc::new(Spec { kind: kind.name, transport, dialogue });
     Some(CheckWords {
         timing,
         rule,
         spec,
         port: line.number("port").and_then(|port| u16::try_from(port).ok()),
     })
+}
+
+/// How a line that was read and found good asks a server that was given by name: its name stands in `Host`, and the
+/// certificate must be for it, unless the line says otherwise. `None`: no different from any other server.
+pub fn named(line: &Reading<'_>, name: &str, port: u16) -> Option<Arc<Spec>> {
+    let kind = kinds().iter().find(|kind| kind.form.head == line.head())?;
+    let speaks_tls = line.flag("tls") || line.find("tls").is_some();
+    if kind.name != "http" && !speaks_tls {
+        return None;
+    }
+    spec(kind, line, Some((name, port)), &mut Vec::new())
+}
+
+fn spec(
+    kind: &Kind,
+    line: &Reading<'_>,
+    named: Option<Named<'_>>,
+    errors: &mut Vec<Diagnostic>,
+) -> Option<Arc<Spec>> {
+    let transport = match kind.transport {
+        Carried::HalfOpen => Transport::HalfOpen,
+        Carried::Stream => {
+            let mut tls = tls(line, errors);
+            if let (Some(tls), Some((name, _))) = (&mut tls, named) {
+                tls.name.get_or_insert_with(|| name.to_string());
+            }
+            Transport::Stream(Stream {
+                tls: tls.map(Arc::new),
+                close_rst: line.text("close") == Some("rst"),
+                reuse: line.flag("reuse"),
+                tripwire: line.flag("tripwire"),
+            })
+        }
+    };
+    let dialogue = (kind.read)(line, named, errors)?;
+    Some(Arc::new(Spec { kind: kind.name, transport, dialogue }))
 }
 
 /// The times of a line that has the keys of every check. What is not said follows what is: a shorter `every`

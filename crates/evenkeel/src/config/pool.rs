@@ -5,8 +5,9 @@ use super::targets::CheckUse;
 use super::{json, setting};
 use evenkeel_check::words::{self, Defaults};
 use evenkeel_core::Span;
-use evenkeel_core::config::{Address, Balance, Check, HashKey, Pool, Require, Rule, Server, Timing};
+use evenkeel_core::config::{Address, Balance, Check, CheckId, HashKey, Pool, Require, Rule, Server, Timing};
 use evenkeel_syntax::{Diagnostic, Place, Reading};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 impl Maker<'_> {
@@ -19,7 +20,7 @@ impl Maker<'_> {
         }
         let rules = Defaults { rule: words::rule(line.block(), rules.rule), ..*rules };
         let (servers, places) = self.servers(line, &name.text);
-        let checks = self.checks(line, &name.text, &rules);
+        let checks = self.checks(line, &name.text, &servers, &rules);
         let balance = setting(line, defaults, "balance");
         let slow_start = setting(line, defaults, "slow-start").and_then(|line| line.number("time"));
         let min_serving = setting(line, defaults, "min-serving").and_then(|line| line.number("share"));
@@ -82,7 +83,13 @@ impl Maker<'_> {
         servers.into_iter().map(|(server, _, place)| (server, place)).unzip()
     }
 
-    fn checks(&mut self, pool: &Reading<'_>, pool_name: &str, rules: &Defaults) -> Vec<Check> {
+    fn checks(
+        &mut self,
+        pool: &Reading<'_>,
+        pool_name: &str,
+        servers: &[Server],
+        rules: &Defaults,
+    ) -> Vec<Check> {
         let lines: Vec<&Reading<'_>> =
             pool.block().iter().filter(|line| line.head().starts_with("check ")).collect();
         let none = lines.iter().find(|line| line.head() == "check none");
@@ -101,7 +108,11 @@ impl Maker<'_> {
         let mut checks: Vec<(Check, Place)> = Vec::new();
         for line in lines.into_iter().filter(|line| line.head() != "check none") {
             let Some(name) = self.check_name(line, &checks) else { continue };
-            checks.extend(self.check(line, pool_name, &name, rules).map(|check| (check, line.place())));
+            let check = self.check(line, pool_name, &name, rules);
+            if let Some(check) = &check {
+                self.by_name(line, check.id, servers);
+            }
+            checks.extend(check.map(|check| (check, line.place())));
         }
         checks.into_iter().map(|(check, _)| check).collect()
     }
@@ -128,8 +139,26 @@ impl Maker<'_> {
             self.specs.get(&asked).or_else(|| self.previous.and_then(|loaded| loaded.specs.get(&asked)));
         let spec = known.map_or(words.spec, Arc::clone);
         self.specs.insert(asked, Arc::clone(&spec));
-        self.checks.insert(id, CheckUse { spec, port: words.port });
+        self.checks.insert(id, CheckUse { spec, named: BTreeMap::new(), port: words.port });
         Some(Check { id, name: name.into(), timing: words.timing, rule: words.rule })
+    }
+
+    /// How a check asks the servers that are given by name.
+    fn by_name(&mut self, line: &Reading<'_>, id: CheckId, servers: &[Server]) {
+        let asked = json::how_it_asks(line);
+        let Some(port) = self.checks.get(&id).map(|used| used.port) else { return };
+        for server in servers {
+            let Address::Name(name, own) = &server.address else { continue };
+            let key = format!("{asked} as {name}:{}", port.unwrap_or(*own));
+            let known =
+                self.specs.get(&key).or_else(|| self.previous.and_then(|loaded| loaded.specs.get(&key)));
+            let known = known.map(Arc::clone);
+            let Some(spec) = known.or_else(|| words::named(line, name, port.unwrap_or(*own))) else { return };
+            self.specs.insert(key, Arc::clone(&spec));
+            if let Some(used) = self.checks.get_mut(&id) {
+                used.named.insert(server.address.to_string().into(), spec);
+            }
+        }
     }
 
     fn require(&mut self, line: &Reading<'_>, checks: usize) -> Require {

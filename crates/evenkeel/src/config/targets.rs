@@ -2,8 +2,9 @@
 
 use super::Loaded;
 use evenkeel_check::engine::{Spec, Target};
-use evenkeel_core::config::{Address, Config};
+use evenkeel_core::config::{Address, Config, ServerId};
 use evenkeel_core::hash;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -12,14 +13,30 @@ use std::sync::Arc;
 pub struct CheckUse {
     /// How to ask. Checks that say the same share one.
     pub spec: Arc<Spec>,
+    /// The same for servers given by name, where that makes a difference: in `Host`, in the certificate.
+    pub named: BTreeMap<Arc<str>, Arc<Spec>>,
     /// Which port to ask instead of the server's.
     pub port: Option<u16>,
+}
+
+impl CheckUse {
+    /// How to ask a server that the config gives by this address.
+    fn spec_for(&self, address: &Address) -> &Arc<Spec> {
+        let named = match address {
+            Address::Name(..) => self.named.get(&*address.to_string()),
+            Address::Ip(_) | Address::Unix(_) => None,
+        };
+        named.unwrap_or(&self.spec)
+    }
 }
 
 impl Loaded {
     /// Every check on every server. `config` is [`Loaded::config`] itself, or a copy whose names have addresses.
     pub fn targets(&self, config: &Config) -> Vec<Target> {
         let mut targets = Vec::new();
+        let servers = self.config.pools.iter().flat_map(|pool| &pool.servers);
+        let given: BTreeMap<ServerId, &Address> =
+            servers.map(|server| (server.id, &server.address)).collect();
         for pool in &config.pools {
             for check in &pool.checks {
                 let Some(used) = self.checks.get(&check.id) else { continue };
@@ -29,7 +46,9 @@ impl Loaded {
                     check: check.id,
                     key: hash::of_names(&[&pool.name, &server.name, &check.name]),
                     address: at_port(&server.address, used.port),
-                    spec: Arc::clone(&used.spec),
+                    spec: Arc::clone(
+                        used.spec_for(given.get(&server.id).copied().unwrap_or(&server.address)),
+                    ),
                     timing: check.timing,
                     rule: check.rule,
                 }));

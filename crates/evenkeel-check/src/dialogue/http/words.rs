@@ -3,7 +3,7 @@
 use super::{ExpectBody, ExpectHeader, Http, Made, Request, Value};
 use crate::dialogue::Dialogue;
 use crate::dialogue::pattern::Pattern;
-use crate::words::{COMMON_BLOCK, COMMON_KEYS, Carried, Kind, STREAM_BLOCK, STREAM_KEYS};
+use crate::words::{COMMON_BLOCK, COMMON_KEYS, Carried, Kind, Named, STREAM_BLOCK, STREAM_KEYS};
 use crate::words::{content_of, key, line, name, pattern_of, word};
 use evenkeel_syntax::form::{Count, Form, Shape, Slot};
 use evenkeel_syntax::{Diagnostic, Reading, Word};
@@ -34,7 +34,7 @@ pub const KIND: Kind = Kind {
 
 const KEYS: &[Slot] = &[
     key("method", Shape::Text, "GET", "Any method; case matters."),
-    key("host", Shape::Text, "the address asked", "What `Host` says."),
+    key("host", Shape::Text, "the server's name or address", "What `Host` says."),
     key("version", Shape::OneOf(&["1.0", "1.1"]), "1.1", "The version of HTTP that is spoken."),
     key("follow", Shape::Number { min: 0, max: 10 }, "0", "Redirects to the same server that are followed."),
 ];
@@ -105,15 +105,19 @@ const BLOCK: &[Form] = &[
     line("expect body", &[name("text", Shape::Text)], Count::Any, "The body's first 64 KiB must hold this."),
 ];
 
-fn read(line: &Reading<'_>, errors: &mut Vec<Diagnostic>) -> Option<Arc<dyn Dialogue>> {
+fn read(
+    line: &Reading<'_>,
+    named: Option<Named<'_>>,
+    errors: &mut Vec<Diagnostic>,
+) -> Option<Arc<dyn Dialogue>> {
     let before = errors.len();
     let reuse = line.flag("reuse");
     let follow = u8::try_from(line.number("follow").unwrap_or(0)).unwrap_or(10);
-    let made = Made {
-        keep: reuse || follow > 0,
-        default_port: if line.flag("tls") || line.find("tls").is_some() { 443 } else { 80 },
-        ..made(line, errors)
-    };
+    let default_port = if line.flag("tls") || line.find("tls").is_some() { 443 } else { 80 };
+    let mut made = Made { keep: reuse || follow > 0, default_port, ..made(line, errors) };
+    if let (None, Some((name, port))) = (&made.host, named) {
+        made.host = Some(if port == default_port { name.to_string() } else { format!("{name}:{port}") });
+    }
     let request = match line.find("raw") {
         Some(raw) => raw_request(line, raw, errors),
         None => Request::Made(made),
