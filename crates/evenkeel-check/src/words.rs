@@ -141,7 +141,8 @@ pub const COMMON_BLOCK: &[Form] = &[
         keys: &[],
         block: None,
         count: Count::Maybe,
-        doc: "So many fails in a row, the last at least one second after the first, take the server down. Default: 3 fails.",
+        doc: "So many fails in a row, the last at least one second after the first, take the server down. \
+              Default: 3 fails.",
     },
     Form {
         head: "down after",

@@ -12,9 +12,11 @@ use std::time::{Duration, Instant};
 const SLOWEST: Duration = Duration::from_secs(5);
 
 const SEEDS: [&str; 4] = [
-    "# top\nservice web {    # why\n    listen 10.0.0.1:80 http defer\n\n    # inner\n    pool web\n    # end\n}    # bye\n",
-    "pool web {\n    server a [::1]:80 weight 3    # one\n    server bb unix:/run/x.sock    # two\n    check tcp {\n        \
-     send \"\\x00\\xff\\r\\n \\\"q\\\"\"\n        expect regex '^\\d{3} \\S+$'\n        down after 16s\n    }\n}\n",
+    "# top\nservice web {    # why\n    listen 10.0.0.1:80 http defer\n\n    # inner\n    pool web\n    # end\n\
+     }    # bye\n",
+    "pool web {\n    server a [::1]:80 weight 3    # one\n    server bb unix:/run/x.sock    # two\n\
+     check tcp {\n        send \"\\x00\\xff\\r\\n \\\"q\\\"\"\n        expect regex '^\\d{3} \\S+$'\n\
+     down after 16s\n    }\n}\n",
     "pool \u{e4}\u{1F600} {\n\tserver \"a b\" h:1\r\n  server ; c:1\n}\n\n\ninclude x/*.conf\n",
     "a { b {\nc {\n}\n} }\n{\n}\n\"open\n'x'y\n\\q \"\\q\\x4\" 1;\n",
 ];

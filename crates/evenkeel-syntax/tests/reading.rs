@@ -89,12 +89,14 @@ fn words_fit_the_first_form_that_takes_them() {
 
 #[test]
 fn formatting_keeps_comments_and_is_idempotent() {
-    let text = "\n\n# top\npool   web{ # why\n\n\n  # one\n  server a b:1 # x\n\n\n send 'a \"b\"'\n# end\n} # bye\n# eof";
+    let text = "\n\n# top\npool   web{ # why\n\n\n  # one\n  server a b:1 # x\n\n\n \
+                send 'a \"b\"'\n# end\n} # bye\n# eof";
     let (tree, _) = parse("x", text.as_bytes());
     let once = format(&tree);
     assert_eq!(
         once,
-        "# top\npool web {    # why\n    # one\n    server a b:1    # x\n\n    send 'a \"b\"'\n    # end\n}    # bye\n# eof\n"
+        "# top\npool web {    # why\n    # one\n    server a b:1    # x\n\n    send 'a \"b\"'\n    # end\n\
+         }    # bye\n# eof\n"
     );
     assert_eq!(format(&parse("x", once.as_bytes()).0), once);
 }

@@ -120,10 +120,7 @@ fn config_prints_what_run_takes() {
     assert_eq!((code, out.as_str(), err.as_str()), (Some(0), "x.json: valid\n", ""));
     let (_, from_words, _) = said(&["config", "--effective", "x.conf"], folder.path());
     let (_, from_json, _) = said(&["config", "--effective", "x.json"], folder.path());
-    assert!(
-        from_words.contains("check tcp every 7s timeout 2s connect 1s fast 1s as tcp close fin {"),
-        "{from_words}"
-    );
+XX
     let sorted = |text: &str| {
         let mut blocks: Vec<String> = text.split("\n\n").map(|block| block.trim().to_owned()).collect();
         blocks.sort();
@@ -139,7 +136,8 @@ fn mistakes_in_json_are_told_in_words_or_by_their_path() {
         &folder,
         "x.json",
         r#"{"service": [{"name": "web", "listen": [{"address": "127.0.0.1:99999"}], "pool": "web", "colour": 1}],
-            "pool": [{"name": "web", "server": [{"name": "a", "adress": "10.0.0.1:80"}], "check": [{"kind": "tpc"}]}]}"#,
+            "pool": [{"name": "web", "check": [{"kind": "tpc"}],
+                "server": [{"name": "a", "adress": "10.0.0.1:80"}]}]}"#,
     );
     let (code, _, err) = said(&["validate", "x.json"], folder.path());
     assert_eq!(code, Some(1));
