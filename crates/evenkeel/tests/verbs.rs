@@ -120,7 +120,8 @@ fn config_prints_what_run_takes() {
     assert_eq!((code, out.as_str(), err.as_str()), (Some(0), "x.json: valid\n", ""));
     let (_, from_words, _) = said(&["config", "--effective", "x.conf"], folder.path());
     let (_, from_json, _) = said(&["config", "--effective", "x.json"], folder.path());
-XX
+    let check = "check tcp every 7s timeout 2s connect 1s fast 1s as tcp close fin {";
+    assert!(from_words.contains(check), "{from_words}");
     let sorted = |text: &str| {
         let mut blocks: Vec<String> = text.split("\n\n").map(|block| block.trim().to_owned()).collect();
         blocks.sort();
