@@ -17,7 +17,7 @@ config {
         server rs1 127.0.1.1:80
         server rs2 127.0.1.2:80
         server rs3 127.0.1.3:80
-        backup sorry 127.0.1.9:80
+        backup sorry 127.0.1.9:80 checked
         balance least
         check http / every 1s timeout 400ms fast 200ms {
             expect status 200

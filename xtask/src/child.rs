@@ -37,6 +37,12 @@ pub(crate) fn root() -> &'static std::path::Path {
     std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask lies in the workspace")
 }
 
+/// A program that the workspace's build made, beside this one: `evenkeel`, `examples/fuzz_dialogues`.
+pub(crate) fn built(name: &str) -> std::path::PathBuf {
+    let this = std::env::current_exe().expect("the kernel knows where a running program lies");
+    this.parent().expect("a program lies in a folder").join(name)
+}
+
 /// Runs a command to its end or its deadline; then its whole process group is killed.
 pub(crate) fn run(mut command: Command, limit: Duration, show: Show) -> io::Result<Done> {
     let (reader, writer) = io::pipe()?;

@@ -30,21 +30,21 @@ pub(crate) struct Played {
 pub(crate) fn main(words: &[&str]) -> Result<ExitCode, String> {
     let verbose = words.contains(&"-v");
     let words: Vec<&str> = words.iter().copied().filter(|word| *word != "-v").collect();
+    let build = child::command("cargo build --quiet --package evenkeel");
+    let built = child::run(build, Duration::from_secs(1800), Show::All).map_err(|error| error.to_string())?;
+    if !built.good() {
+        return Err("evenkeel does not build".to_owned());
+    }
     let played = all(&words, verbose)?;
     let failed = played.iter().filter(|played| !played.done.good()).count();
     println!("{} passed, {failed} failed", played.len() - failed);
     Ok(ExitCode::from(u8::from(failed > 0)))
 }
 
-/// Builds evenkeel and plays. Needs root.
+/// Plays with the evenkeel that was built last. Needs root.
 pub(crate) fn all(words: &[&str], verbose: bool) -> Result<Vec<Played>, String> {
     if !child::is_root() {
         return Err("the stories need root for their network namespaces".to_owned());
-    }
-    let build = child::command("cargo build --quiet --package evenkeel");
-    let built = child::run(build, Duration::from_secs(1800), Show::All).map_err(|error| error.to_string())?;
-    if !built.good() {
-        return Err("evenkeel does not build".to_owned());
     }
     let mut names = names()?;
     names.retain(|name| words.is_empty() || words.iter().any(|word| name.contains(word)));
@@ -117,8 +117,7 @@ fn play_in(name: &str, folder: &Path, verbose: bool) -> Result<(), String> {
     for address in &story.addresses {
         ip(&format!("address add {address} dev lo"))?;
     }
-    let this = std::env::current_exe().map_err(|error| error.to_string())?;
-    let evenkeel = this.parent().expect("a program lies in a folder").join("evenkeel");
+    let evenkeel = child::built("evenkeel");
     // A story that does not come to its end is killed with everything it started: they all die with it.
     let (limit, left) = (story.limit, folder.to_owned());
     std::thread::spawn(move || {

@@ -31,15 +31,19 @@ pub(crate) fn main() -> Result<ExitCode, String> {
     tally.step("formatting", command("cargo fmt --all --check"), 60)?;
     tally.step("lints", command("cargo clippy --workspace --all-targets --quiet -- -D warnings"), 1500)?;
     let system = if root { system_tests() } else { BTreeSet::new() };
-    tally.tests("tests", command("cargo test --workspace"), 1500, &system)?;
-    if root {
-        for test in &system {
-            let (package, name) = test.split_once('/').expect("written so below");
-            let mut run = command(&format!("cargo test --package {package} --test {name}"));
-            run.env("EVENKEEL_SYSTEM", "1");
-            tally.tests(&format!("system test {test}"), run, 600, &BTreeSet::new())?;
-        }
+    tally.tests("tests", command("cargo test --workspace --no-fail-fast"), 1500, &system)?;
+    if !system.is_empty() {
+        let targets: String = system.iter().map(|name| format!(" --test {name}")).collect();
+        let mut run = command(&format!("cargo test --workspace --no-fail-fast{targets} -- --test-threads=1"));
+        run.env("EVENKEEL_SYSTEM", "1");
+        tally.tests("system tests", run, 900, &BTreeSet::new())?;
     }
+    // The same packages as above, so that features and with them all that is compiled stay the same.
+    tally.step(
+        "programs, benches and fuzz targets build",
+        command("cargo build --workspace --examples --bins"),
+        900,
+    )?;
     fuzz(&mut tally)?;
     if root {
         heading("stories");
@@ -47,8 +51,9 @@ pub(crate) fn main() -> Result<ExitCode, String> {
             tally.one(&played.name, &played.done);
         }
     }
-    tally.step("the demo", command("cargo run --quiet --package evenkeel -- demo --for 15s"), 90)?;
-    tally.step("benches build", command("cargo build --workspace --examples --benches --quiet"), 900)?;
+    let mut demo = Command::new(child::built("evenkeel"));
+    demo.args(["demo", "--for", "15s"]);
+    tally.step("the demo", demo, 90)?;
     Ok(tally.end(root, began.elapsed()))
 }
 
@@ -128,19 +133,17 @@ fn fuzz(tally: &mut Tally) -> Result<(), String> {
         return Ok(());
     }
     heading("fuzzing, a minute each");
-    let build = targets.iter().map(|(package, name)| format!(" --package {package} --example {name}"));
-    let build = format!("cargo build --quiet{}", build.collect::<String>());
-    tally.one("fuzz targets build", &run(command(&build), 900, Show::All)?);
     for pair in targets.chunks(2) {
         let done: Vec<Result<Done, String>> = std::thread::scope(|scope| {
-            let fuzz = |(package, name): &(String, String)| {
-                let line = format!("cargo run --quiet --package {package} --example {name} -- 60");
-                run(command(&line), 120, Show::Nothing)
+            let fuzz = |name: &str| {
+                let mut fuzz = Command::new(child::built(&format!("examples/{name}")));
+                fuzz.arg("60").current_dir(child::root());
+                run(fuzz, 120, Show::Nothing)
             };
             let running: Vec<_> = pair.iter().map(|target| scope.spawn(move || fuzz(target))).collect();
             running.into_iter().map(|thread| thread.join().expect("running a child does not panic")).collect()
         });
-        for ((_, name), done) in pair.iter().zip(done) {
+        for (name, done) in pair.iter().zip(done) {
             let done = done?;
             let lines: Vec<&str> = done.text.lines().collect();
             let shown = if done.good() { 3 } else { 60 };
@@ -151,30 +154,31 @@ fn fuzz(tally: &mut Tally) -> Result<(), String> {
     Ok(())
 }
 
-/// `(package, example)` of every example that is called `fuzz_…`.
-fn fuzz_targets() -> Vec<(String, String)> {
-    named_files("examples")
-        .into_iter()
-        .filter(|(_, name, _)| name.starts_with("fuzz_"))
-        .map(|(package, name, _)| (package, name))
-        .collect()
+/// Every example that is called `fuzz_…`.
+fn fuzz_targets() -> Vec<String> {
+    let examples = named_files("examples").into_iter().map(|(name, _)| name);
+    examples.filter(|name| name.starts_with("fuzz_")).collect()
 }
 
-/// `package/test` of every integration test that does more when `EVENKEEL_SYSTEM` is set.
+/// Every integration test that does more when `EVENKEEL_SYSTEM` is set: by its text, or by its name.
 fn system_tests() -> BTreeSet<String> {
     let tests = named_files("tests").into_iter();
-    let gated = tests.filter(|(_, _, text)| text.contains("\"EVENKEEL_SYSTEM\""));
-    gated.map(|(package, name, _)| format!("{package}/{name}")).collect()
+    let gated =
+        |(name, text): &(String, String)| name.starts_with("system_") || text.contains("\"EVENKEEL_SYSTEM\"");
+    tests.filter(gated).map(|(name, _)| name).collect()
 }
 
-/// `(package, name, text)` of the Rust files directly in a folder of every crate.
-fn named_files(folder: &str) -> Vec<(String, String, String)> {
+/// `(name, text)` of the targets in a folder of every crate: `NAME.rs` or `NAME/*.rs`.
+fn named_files(folder: &str) -> Vec<(String, String)> {
     let mut found = Vec::new();
     for package in entries(&child::root().join("crates")) {
         for file in entries(&package.join(folder)) {
+            let name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+            let read = |path: &Path| std::fs::read_to_string(path).unwrap_or_default();
             if file.extension().is_some_and(|end| end == "rs") {
-                let name = |path: &Path| path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-                found.push((name(&package), name(&file), std::fs::read_to_string(&file).unwrap_or_default()));
+                found.push((name, read(&file)));
+            } else if file.join("main.rs").exists() {
+                found.push((name, entries(&file).iter().map(|part| read(part)).collect()));
             }
         }
     }
@@ -195,7 +199,7 @@ fn count(text: &str, later: &BTreeSet<String>) -> (u64, u64) {
     for line in text.lines().map(str::trim_start) {
         if let Some(target) = line.strip_prefix("Running tests/") {
             let name = target.split(".rs").next().unwrap_or_default();
-            counts = !later.iter().any(|test| test.split('/').nth(1) == Some(name));
+            counts = !later.contains(name.trim_end_matches("/main"));
         } else if line.starts_with("Running ") || line.starts_with("Doc-tests ") {
             counts = true;
         } else if let (Some(result), true) = (line.strip_prefix("test result: "), counts) {
@@ -236,6 +240,6 @@ mod tests {
                     \x20  Doc-tests evenkeel_core\n\
                     test result: FAILED. 1 passed; 2 failed; 0 ignored\n";
         assert_eq!(count(text, &BTreeSet::new()), (11, 2));
-        assert_eq!(count(text, &BTreeSet::from(["evenkeel-check/wire".to_owned()])), (8, 2));
+        assert_eq!(count(text, &BTreeSet::from(["wire".to_owned()])), (8, 2));
     }
 }

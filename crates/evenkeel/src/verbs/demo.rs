@@ -231,10 +231,7 @@ fn wait_for_daemon(cast: &mut Cast, door: &Door) -> Result<(), String> {
     loop {
         let status: Result<Status, _> = door.get("/v1/status");
         let ready = |status: &Status| {
-            status
-                .pools
-                .iter()
-                .any(|pool| pool.servers.iter().filter(|server| server.health == "up").count() == NAMES.len())
+            status.pools.iter().flat_map(|pool| &pool.servers).all(|server| server.health == "up")
         };
         if status.is_ok_and(|status| ready(&status)) {
             return Ok(());

@@ -150,8 +150,12 @@ impl Server {
 fn config(front: SocketAddr, servers: &[Server]) -> String {
     let mut rows = String::new();
     for server in servers {
-        let word = if server.name == SORRY { "backup" } else { "server" };
-        rows.push_str(&format!("    {word} {} {}\n", server.name, server.address));
+        let Server { name, address, .. } = server;
+        let row = match *name {
+            SORRY => format!("    backup {name} {address} checked\n"),
+            name => format!("    server {name} {address}\n"),
+        };
+        rows.push_str(&row);
     }
     format!(
         "service web {{\n    listen {front} http\n    pool web\n    retry 1 on connect reset timeout 503\n    \
