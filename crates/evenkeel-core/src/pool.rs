@@ -144,6 +144,7 @@ impl Pool {
                 duty,
                 weight: server.ramp.share(now, of.weight, config.slow_start),
                 backup: of.backup,
+                spare: because == Because::BackupRests,
                 avoid: server.avoid(),
             });
         }

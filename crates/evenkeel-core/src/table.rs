@@ -44,6 +44,9 @@ pub struct Row {
     pub weight: u32,
     /// A sorry server.
     pub backup: bool,
+    /// A backup that rests and could serve. A request that finds nobody alive may go to it before the verdict
+    /// does; backups that fail, or that somebody took out, are no spares.
+    pub spare: bool,
     /// A connect was refused or a held connection reset a moment ago. The relay skips it while another server
     /// serves; kernel planes do not look.
     pub avoid: bool,

@@ -102,6 +102,23 @@ fn without_a_check_every_server_is_up() {
 }
 
 #[test]
+fn a_backup_is_a_spare_while_it_could_serve_and_need_not() {
+    let mut director = Director::new(Time::ZERO, config(&["rs1", "rs2"], Some("sorry")));
+    let spare = |director: &Director| director.table().pools[0].rows[2].spare;
+    assert!(spare(&director), "nothing is known against it");
+    director.handle(Time::ZERO, says(2, Wish::Maint));
+    assert!(!spare(&director), "somebody took it out");
+    director.handle(Time::ZERO, says(2, Wish::Ready));
+    director.handle(Time::ZERO, change(2, Health::Down));
+    assert!(!spare(&director), "it fails itself");
+    director.handle(Time::ZERO, change(2, Health::Up));
+    assert!(spare(&director) && !director.table().pools[0].rows[0].spare);
+    director.handle(Time::ZERO, change(0, Health::Down));
+    director.handle(Time::ZERO, change(1, Health::Down));
+    assert!(!spare(&director) && serving(&director) == ["sorry"], "it serves");
+}
+
+#[test]
 fn a_name_without_an_address_serves_nobody() {
     let director = Director::new(
         Time::ZERO,

@@ -35,6 +35,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             duty: Duty::Serve,
             weight: 256,
             backup: false,
+            spare: false,
             avoid: false,
         })
     });

@@ -132,7 +132,7 @@ fn an_upgraded_connection_is_cut_with_its_server() {
 #[test]
 fn the_backup_takes_over_without_a_gap() {
     let (server, sorry) = (Server::plain("main"), Server::plain("sorry"));
-    let resting = Row { backup: true, duty: Duty::Out(Sessions::Keep), ..row(9, &sorry) };
+    let resting = Row { backup: true, spare: true, duty: Duty::Out(Sessions::Keep), ..row(9, &sorry) };
     let mut world = World::http(vec![row(1, &server), resting]);
     let mut client = world.client();
     let player = std::thread::spawn(move || {

@@ -62,7 +62,7 @@ fn a_refused_connect_goes_to_the_next_server_whatever_the_method() {
 #[test]
 fn all_refused_tries_the_backup_before_the_verdict_does() {
     let sorry = Server::plain("sorry");
-    let resting = Row { backup: true, duty: Duty::Out(Sessions::Keep), ..row(9, &sorry) };
+    let resting = Row { backup: true, spare: true, duty: Duty::Out(Sessions::Keep), ..row(9, &sorry) };
     let mut world = world(vec![row(1, free_address()), row(2, free_address()), resting], Retry::default());
     assert_eq!(world.client().get("/").text(), "sorry");
     world.change(|rows| rows[2].duty = Duty::Drain);

@@ -22,6 +22,7 @@ fn table(balance: &Balance, weights: &[u32]) -> PoolTable {
         duty: Duty::Serve,
         weight: weight * 256,
         backup: false,
+        spare: false,
         avoid: false,
     };
     let rows = weights.iter().enumerate().map(row).collect();

@@ -5,7 +5,7 @@ use super::io::Socket;
 use super::retry::Budget;
 use evenkeel_core::config::{Address, Balance, ServerId};
 use evenkeel_core::pick::{Ask, Picker};
-use evenkeel_core::table::{Duty, PoolTable, Row, Sessions};
+use evenkeel_core::table::PoolTable;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -138,8 +138,7 @@ impl Pool {
         if let Some(row) = self.picker.borrow_mut().pick(&ask) {
             return self.servers.get(row);
         }
-        let resting = |row: &Row| row.backup && row.duty == Duty::Out(Sessions::Keep);
-        let spare = |at: &usize| !alive && resting(&rows[*at]) && !been.contains(at);
+        let spare = |at: &usize| !alive && rows[*at].spare && !been.contains(at);
         (0..rows.len()).find(spare).and_then(|at| self.servers.get(at))
     }
 }

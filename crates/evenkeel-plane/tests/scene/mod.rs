@@ -270,6 +270,7 @@ pub fn row(number: u32, address: impl Into<Place>) -> Row {
         duty: Duty::Serve,
         weight: 256,
         backup: false,
+        spare: false,
         avoid: false,
     }
 }
