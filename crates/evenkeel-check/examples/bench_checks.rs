@@ -1,6 +1,7 @@
 //! The two ends of the bench of checks: `serve PORT…` answers every HTTP request at every local address, keeping
 //! connections at the first port and closing them at the second; `ask LINE COUNT PORT SECONDS` runs the engine with
-//! that check line over COUNT addresses from 10.78.0.1 on. `cargo xtask bench checks` joins and measures them.
+//! that check line over COUNT addresses from 10.78.0.1 on; `tap SECONDS` tells the mean time from one SYN to the next
+//! of every address. `cargo xtask bench checks` joins and measures them.
 
 use evenkeel_check::engine::{Engine, Target};
 use evenkeel_check::words::{self, Defaults};
@@ -18,7 +19,8 @@ fn main() -> Result<(), String> {
     match words.as_slice() {
         ["serve", keep, close] => serve(number(keep)?, number(close)?),
         ["ask", line, count, port, seconds] => ask(line, number(count)?, number(port)?, number(seconds)?),
-        _ => Err("serve KEEP CLOSE | ask LINE COUNT PORT SECONDS".into()),
+        ["tap", seconds] => tap(Duration::from_secs(number(seconds)?)),
+        _ => Err("serve KEEP CLOSE | ask LINE COUNT PORT SECONDS | tap SECONDS".into()),
     }
 }
 
@@ -53,6 +55,47 @@ fn resident() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or_default();
     line.split_whitespace().next().and_then(|kib| kib.parse::<u64>().ok()).unwrap_or(0) * 1024
+}
+
+/// Listens to every SYN at the wire: prints the mean interval in seconds, over all addresses.
+fn tap(span: Duration) -> Result<(), String> {
+    let everything = i32::from((libc::ETH_P_IP as u16).to_be());
+    // SAFETY: takes three numbers, returns a descriptor or an error, which is looked at.
+    let fd = unsafe { libc::socket(libc::AF_PACKET, libc::SOCK_DGRAM, everything) };
+    let op = |code: u32, jt, jf, k| libc::sock_filter { code: code as u16, jt, jf, k };
+    // IPv4 without options, TCP, flags exactly SYN: the kernel drops the rest before it costs anything.
+    let mut program = [
+        op(libc::BPF_LD | libc::BPF_B | libc::BPF_ABS, 0, 0, 9),
+        op(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 0, 3, 6),
+        op(libc::BPF_LD | libc::BPF_B | libc::BPF_ABS, 0, 0, 33),
+        op(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 0, 1, 2),
+        op(libc::BPF_RET | libc::BPF_K, 0, 0, 64),
+        op(libc::BPF_RET | libc::BPF_K, 0, 0, 0),
+    ];
+    let program = libc::sock_fprog { len: program.len() as u16, filter: program.as_mut_ptr() };
+    let size = size_of::<libc::sock_fprog>() as libc::socklen_t;
+    let value = std::ptr::from_ref(&program).cast();
+    // SAFETY: `program` is valid for reading for its size and points to a live array.
+    if fd < 0 || unsafe { libc::setsockopt(fd, libc::SOL_SOCKET, libc::SO_ATTACH_FILTER, value, size) } != 0 {
+        return Err(std::io::Error::last_os_error().to_string());
+    }
+    let begin = Instant::now();
+    let mut seen: HashMap<[u8; 4], (Instant, Instant, u32)> = HashMap::new();
+    let mut packet = [0u8; 64];
+    while begin.elapsed() < span {
+        // SAFETY: `packet` is valid for writing for its length.
+        let count = unsafe { libc::recv(fd, packet.as_mut_ptr().cast(), packet.len(), 0) };
+        if count >= 40 {
+            let now = Instant::now();
+            let to = [packet[16], packet[17], packet[18], packet[19]];
+            let one = seen.entry(to).or_insert((now, now, 0));
+            (one.1, one.2) = (now, one.2 + 1);
+        }
+    }
+    let intervals: u32 = seen.values().map(|one| one.2 - 1).sum();
+    let time: f64 = seen.values().map(|one| (one.1 - one.0).as_secs_f64()).sum();
+    println!("mean {} over {} addresses", time / f64::from(intervals), seen.len());
+    Ok(())
 }
 
 fn serve(keep: u16, close: u16) -> Result<(), String> {
