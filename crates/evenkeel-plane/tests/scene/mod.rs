@@ -306,12 +306,21 @@ pub fn pool(id: PoolId, rows: Vec<Row>) -> PoolTable {
 impl World {
     /// `change` is made to the service before it is applied.
     pub fn new(protocol: Protocol, rows: Vec<Row>, change: impl FnOnce(&mut Service)) -> World {
+        World::with_workers(2, protocol, rows, change)
+    }
+
+    pub fn with_workers(
+        workers: usize,
+        protocol: Protocol,
+        rows: Vec<Row>,
+        change: impl FnOnce(&mut Service),
+    ) -> World {
         let listen = free_address();
         let mut service = service("web", Address::Ip(listen), protocol, POOL);
         change(&mut service);
         let pools = vec![Arc::new(pool(POOL, rows))];
         let table = Table { version: 0, services: vec![Arc::new(service)], pools };
-        let options = Options { workers: 2, finish_within: Duration::ZERO };
+        let options = Options { workers, finish_within: Duration::ZERO };
         let mut world = World { relay: Relay::start(options).expect("threads"), table, listen };
         world.apply();
         world
