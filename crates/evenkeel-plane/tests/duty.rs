@@ -115,6 +115,33 @@ fn tcp_sessions_are_kept_or_cut_by_reason() {
 }
 
 #[test]
+fn a_drained_or_removed_server_is_cut_after_its_time() {
+    for removed in [false, true] {
+        let (server, other) = (echo(), echo());
+        let mut world = World::new(Protocol::Tcp, vec![row(1, &server), row(2, &other)], |service| {
+            service.limits.drain = Span::from_millis(400);
+        });
+        let mut client = world.client();
+        client.send("ping").expect("sent");
+        client.exactly(4).expect("in time");
+        let began = Instant::now();
+        world.change(|rows| match removed {
+            true => drop(rows.remove(0)),
+            false => rows[0].duty = Duty::Drain,
+        });
+        client.send("pong").expect("sent");
+        assert_eq!(client.exactly(4).expect("it goes on for a while"), b"pong");
+        // Other changes do not start its time anew.
+        for _ in 0..5 {
+            std::thread::sleep(Duration::from_millis(50));
+            world.apply();
+        }
+        assert!(client.all().is_err(), "reset");
+        assert!((Duration::from_millis(350)..Duration::from_secs(5)).contains(&began.elapsed()));
+    }
+}
+
+#[test]
 fn an_upgraded_connection_is_cut_with_its_server() {
     let server = Server::start(|talk| {
         talk.request()?;
@@ -221,6 +248,30 @@ fn a_service_that_goes_closes_its_door_and_can_come_back() {
         world.table.services = services.clone();
         world.apply();
     }
+}
+
+#[test]
+fn kept_clients_of_a_removed_service_are_let_go() {
+    let server = holder();
+    let mut world = World::http(vec![row(1, &server)]);
+    let (mut busy, mut idle) = (world.client(), world.client());
+    assert_eq!(idle.get("/").status(), 200);
+    busy.send("GET /hold HTTP/1.1\r\nHost: a\r\n\r\n").expect("sent");
+    eventually("it is under way", || world.counts(1).active == 1);
+    world.table.services = Vec::new();
+    world.apply();
+    assert_eq!(idle.all().expect("closed, not reset"), b"");
+    let answer = busy.response(false).expect("in time").expect("an answer");
+    assert_eq!((answer.status(), answer.field("connection")), (200, Some("close")));
+}
+
+#[test]
+fn a_deferred_door_serves_who_speaks() {
+    let server = Server::plain("ok");
+    let world = World::new(Protocol::Http, vec![row(1, &server)], |service| service.listen[0].defer = true);
+    let mut client = world.client();
+    assert_eq!(client.get("/").status(), 200);
+    assert_eq!(client.get("/").status(), 200);
 }
 
 #[test]

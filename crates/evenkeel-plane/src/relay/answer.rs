@@ -184,7 +184,7 @@ impl Exchange<'_> {
             && response.body != Framing::UntilClose
             && !(http10 && response.body == Framing::Chunked)
             && self.is_sent()
-            && !worker.is_ending();
+            && !self.client.is_last();
         let insert: &[u8] = match (keep, http10) {
             (false, _) => b"Connection: close\r\n",
             (true, true) => b"Connection: keep-alive\r\n",

@@ -263,7 +263,7 @@ impl Exchange<'_> {
         let late = status == 503 && self.client.worker.slots.now() >= self.overall;
         let status = if late { 504 } else { status };
         let keep = self.request.keep_alive && self.body.borrow().is_done();
-        let then = match keep && !self.client.worker.is_ending() {
+        let then = match keep && !self.client.is_last() {
             true => After::Keep,
             false => After::Linger,
         };

@@ -26,6 +26,8 @@ pub(super) struct Client {
     address: Box<str>,
     local: RefCell<Rc<Local>>,
     generation: Cell<u64>,
+    /// The service is no more: this is its last answer.
+    orphan: Cell<bool>,
     /// Read, and not yet looked at or not yet whole.
     pub(super) held: RefCell<Option<Chunk>>,
 }
@@ -75,6 +77,7 @@ pub(super) async fn serve(
         address: address.into(),
         local: RefCell::new(local),
         generation: Cell::new(0),
+        orphan: Cell::new(false),
         held: RefCell::default(),
     };
     let mut kept = false;
@@ -98,11 +101,22 @@ impl Client {
         let picture = self.worker.picture();
         if self.generation.replace(picture.generation) != picture.generation {
             let now = self.worker.service(&picture, &self.local.borrow().service.name);
+            self.orphan.set(now.is_none());
             if let Some(now) = now {
                 *self.local.borrow_mut() = now;
             }
         }
         self.local.borrow().clone()
+    }
+
+    fn is_orphan(&self) -> bool {
+        self.local();
+        self.orphan.get()
+    }
+
+    /// No further request is taken: the relay ends, or the service was removed.
+    pub(super) fn is_last(&self) -> bool {
+        self.worker.is_ending() || self.is_orphan()
     }
 
     /// The next request's head. `kept`: there was one before.
@@ -137,7 +151,7 @@ impl Client {
                 Poll::Ready(Ok(0)) | Poll::Ready(Err(_)) => Poll::Ready(Err(After::Close)),
                 Poll::Ready(Ok(total)) => Poll::Ready(Ok(total)),
                 Poll::Pending if self.slot.stop().is_some() => Poll::Ready(Err(After::Reset)),
-                Poll::Pending if !begun && self.worker.is_ending() => Poll::Ready(Err(After::Close)),
+                Poll::Pending if !begun && self.is_last() => Poll::Ready(Err(After::Close)),
                 Poll::Pending => Poll::Pending,
             }
         });

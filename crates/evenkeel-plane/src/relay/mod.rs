@@ -74,6 +74,8 @@ pub struct Relay {
     threads: Vec<JoinHandle<()>>,
     cells: HashMap<ServerId, Arc<[Cell]>>,
     generation: u64,
+    /// Since when it ends.
+    ending: Option<Instant>,
 }
 
 /// How long workers may take to open and close doors before `apply` goes on without them.
@@ -93,6 +95,7 @@ impl Relay {
             threads: Vec::new(),
             cells: HashMap::new(),
             generation: 0,
+            ending: None,
         };
         for index in 0..count {
             let shared = relay.shared.clone();
@@ -121,18 +124,19 @@ impl Relay {
     /// From now on nothing new is accepted, and what is under way is finished. [`Relay::connections`] tells how
     /// much that still is; duties go on to be followed meanwhile.
     pub fn finish(&mut self) {
+        self.ending.get_or_insert_with(Instant::now);
         self.shared.enter(Phase::Finish);
     }
 
-    /// Ends: nothing new is accepted, what is under way is finished, and what is left at the deadline is cut.
-    /// The answer is how many connections that were.
+    /// Ends: nothing new is accepted, what is under way is finished, and what is left at the deadline is cut. It
+    /// counts from [`Relay::finish`] if that came before. The answer is how many connections were cut.
     pub fn stop(mut self, deadline: Duration) -> u64 {
         self.end(deadline)
     }
 
     fn end(&mut self, deadline: Duration) -> u64 {
-        self.shared.enter(Phase::Finish);
-        let until = Instant::now() + deadline;
+        self.finish();
+        let until = self.ending.map_or_else(Instant::now, |since| since + deadline);
         while self.threads.iter().any(|thread| !thread.is_finished()) && Instant::now() < until {
             std::thread::sleep(Duration::from_millis(5));
         }

@@ -67,6 +67,11 @@ impl Slots {
         }
     }
 
+    /// Whether anything is under way at a server.
+    pub(super) fn has(&self, server: ServerId) -> bool {
+        self.entries.borrow().iter().any(|entry| entry.server == Some(server))
+    }
+
     /// Wakes everyone; with `quit`, to end.
     pub(super) fn wake_all(&self, quit: bool) {
         for entry in self.entries.borrow_mut().iter_mut() {

@@ -9,8 +9,9 @@ use super::slots::Slots;
 use super::upstream::{Pool, Server};
 use super::view::{Phase, Shared, View};
 use super::{http, tcp};
-use evenkeel_core::config::{PoolId, Protocol, ServerId, Service};
+use evenkeel_core::config::{Limits, PoolId, Protocol, ServerId, Service};
 use evenkeel_core::table::{Duty, Sessions};
+use evenkeel_core::time::Span;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::io;
@@ -42,6 +43,8 @@ pub(super) struct Worker {
     pub(super) scratch: RefCell<Box<[u8]>>,
     picture: RefCell<Rc<Picture>>,
     servers: RefCell<HashMap<ServerId, Rc<Server>>>,
+    /// Servers that are drained or were removed, and when what they still have is cut.
+    leaving: RefCell<HashMap<ServerId, u64>>,
     random: Cell<u64>,
     began: Instant,
     awake: Notify,
@@ -86,6 +89,7 @@ pub(super) fn run(shared: Arc<Shared>, index: usize) -> io::Result<()> {
         scratch: RefCell::new(vec![0; HEADROOM + READ_BULK].into_boxed_slice()),
         picture: RefCell::default(),
         servers: RefCell::default(),
+        leaving: RefCell::default(),
         random: Cell::new(0x9e37_79b9_7f4a_7c15 ^ index as u64),
         began: Instant::now(),
         awake: Notify::new(),
@@ -111,6 +115,7 @@ impl Worker {
                 _ = ticker.tick(), if busy => ticks += 1,
             }
             self.slots.tick(self.began.elapsed().as_millis() as u64);
+            self.cut_leavers();
             let picture = self.picture();
             if ear.done.load(Ordering::Relaxed) != picture.generation {
                 self.tend(&mut gates).await;
@@ -193,6 +198,7 @@ impl Worker {
         }
         let services = view.services.iter().map(|service| (service.name.clone(), local(service, &pools)));
         let picture = Picture { generation: view.generation, services: services.collect(), pools };
+        self.see_off(&view, &servers);
         *self.picture.borrow_mut() = Rc::new(picture);
         *self.servers.borrow_mut() = servers;
         self.obey(&view);
@@ -216,11 +222,53 @@ impl Worker {
         }
     }
 
+    /// Notes who leaves: from now on the patience of the services counts for what they still have.
+    fn see_off(&self, view: &View, servers: &HashMap<ServerId, Rc<Server>>) {
+        let patience = |pool: PoolId| {
+            let users = view.services.iter().filter(|it| it.routes.iter().any(|route| route.pool == pool));
+            users.map(|service| service.limits.drain).max().unwrap_or(Limits::default().drain)
+        };
+        let mut leaving = self.leaving.borrow_mut();
+        let mut now_leaving = HashMap::new();
+        let mut add = |server: ServerId, patience: Span| {
+            let due = self.slots.now().saturating_add(patience.as_millis());
+            now_leaving.insert(server, leaving.get(&server).copied().unwrap_or(due));
+        };
+        for pool in &view.pools {
+            for row in pool.table.rows.iter().filter(|row| row.duty == Duty::Drain) {
+                add(row.server, patience(pool.table.id));
+            }
+        }
+        let removed = |id: &&ServerId| !servers.contains_key(*id) && self.slots.has(**id);
+        let known = self.servers.borrow();
+        for id in known.keys().chain(leaving.keys()).filter(removed) {
+            let longest = view.services.iter().map(|service| service.limits.drain).max();
+            add(*id, longest.unwrap_or(Limits::default().drain));
+        }
+        *leaving = now_leaving;
+    }
+
+    fn cut_leavers(&self) {
+        let now = self.slots.now();
+        let mut leaving = self.leaving.borrow_mut();
+        if leaving.values().any(|due| *due <= now) {
+            self.slots.cut(|server| leaving.get(&server).is_some_and(|due| *due <= now));
+            // They are noted still, so that a later table does not start their time anew.
+            leaving.values_mut().filter(|due| **due <= now).for_each(|due| *due = u64::MAX);
+        }
+    }
+
     /// Opens this worker's sockets of new doors and closes those of doors that are gone.
     async fn tend(self: &Rc<Self>, gates: &mut Vec<Gate>) {
         let view = self.shared.view();
         let gone = |gate: &mut Gate| !view.doors.iter().any(|door| Arc::ptr_eq(door, &gate.door));
-        self.close(gates.extract_if(.., gone)).await;
+        let closed: Vec<Gate> = gates.extract_if(.., gone).collect();
+        let any = !closed.is_empty();
+        self.close(closed.into_iter()).await;
+        if any {
+            // Kept connections of a removed service have nothing more to wait for.
+            self.slots.wake_all(false);
+        }
         for door in &view.doors {
             if let Some(raw) = door.take(self.index) {
                 match Acceptor::new(raw) {
