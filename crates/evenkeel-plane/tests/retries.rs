@@ -65,8 +65,12 @@ fn all_refused_tries_the_backup_before_the_verdict_does() {
     let resting = Row { backup: true, spare: true, duty: Duty::Out(Sessions::Keep), ..row(9, &sorry) };
     let mut world = world(vec![row(1, free_address()), row(2, free_address()), resting], Retry::default());
     assert_eq!(world.client().get("/").text(), "sorry");
-    world.change(|rows| rows[2].duty = Duty::Drain);
-    assert_eq!(world.client().get("/").status(), 503, "a draining backup gets nothing");
+    world.change(|rows| rows[2].spare = false);
+    assert_eq!(
+        world.client().get("/").status(),
+        503,
+        "a backup that is down, or that somebody took out, gets nothing"
+    );
 }
 
 #[test]
