@@ -118,6 +118,11 @@ impl Engine {
         self.counters.read()
     }
 
+    /// Whether its thread runs. It ends before it is dropped only if it panics.
+    pub fn is_alive(&self) -> bool {
+        self.thread.as_ref().is_some_and(|thread| !thread.is_finished())
+    }
+
     fn send(&self, command: Command) {
         // It fails only if the thread is gone, and then nobody is asked any more, whatever is wanted.
         let _ = self.commands.send(command);

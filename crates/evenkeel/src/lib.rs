@@ -4,6 +4,7 @@
 pub mod api;
 pub mod clock;
 pub mod config;
+pub mod lines;
 pub mod log;
 pub mod resolve;
 pub mod ring;

@@ -2,13 +2,15 @@
 //! loud, is decided where the thing happens.
 
 use crate::clock;
+use crate::lines::Lines;
 use std::fmt;
+use std::io;
 use std::time::SystemTime;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::format::Writer;
-use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, MakeWriter};
 use tracing_subscriber::registry::LookupSpan;
 
 /// How lines look.
@@ -26,14 +28,41 @@ pub enum Shape {
 pub const OBJECT: &str = "object";
 
 /// Sends everything that is traced to standard error from now on. `EVENKEEL_LOG` chooses what, as tracing's
-/// `EnvFilter` reads it (`debug`, `evenkeel_plane=trace`); without it INFO and above. A second call does nothing.
-pub fn start(shape: Shape) {
+/// `EnvFilter` reads it (`debug`, `evenkeel_plane=trace`); without it INFO and above. To be called once; the answer
+/// is there to be flushed at the end.
+pub fn start(shape: Shape) -> io::Result<Lines> {
     let filter = EnvFilter::try_from_env("EVENKEEL_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
-    let _already_started = tracing_subscriber::fmt()
+    let lines = Lines::start(Box::new(io::stderr()))?;
+    let log = Log(lines.clone());
+    let started = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
+        .with_writer(log)
         .event_format(Line(shape))
         .try_init();
+    started.map_err(io::Error::other)?;
+    Ok(lines)
+}
+
+/// The way of tracing's lines into the queue. tracing-subscriber writes an event in one piece.
+struct Log(Lines);
+
+impl MakeWriter<'_> for Log {
+    type Writer = Put;
+    fn make_writer(&self) -> Put {
+        Put(self.0.clone())
+    }
+}
+
+struct Put(Lines);
+
+impl io::Write for Put {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        self.0.put(line.to_vec());
+        Ok(line.len())
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 struct Line(Shape);

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -32,12 +32,13 @@ pub struct Answer {
 /// The hand that feeds the resolver, which runs until the process ends.
 #[derive(Debug)]
 pub struct Resolver {
-    wanted: SyncSender<News>,
+    wanted: Arc<Mutex<Option<Vec<Name>>>>,
+    news: SyncSender<News>,
 }
 
 #[derive(Debug)]
 enum News {
-    Want(Vec<Name>),
+    Wanted,
     Found { name: Name, addresses: Result<Vec<SocketAddr>, String> },
 }
 
@@ -54,31 +55,38 @@ fn ask_system(name: &str, port: u16) -> std::io::Result<Vec<SocketAddr>> {
 }
 
 fn start_with(lookup: Lookup, tell: Box<dyn FnMut(Answer) + Send>) -> std::io::Result<Resolver> {
-    let (wanted, news) = sync_channel(64);
+    let (sender, news) = sync_channel(64);
     let (jobs, queue) = sync_channel::<Name>(WORKERS);
     let queue = Arc::new(Mutex::new(queue));
     for number in 0..WORKERS {
-        let (queue, found) = (queue.clone(), wanted.clone());
+        let (queue, found) = (queue.clone(), sender.clone());
         thread::Builder::new()
             .name(format!("resolve-{number}"))
             .spawn(move || work(lookup, &queue, &found))?;
     }
-    let desk = Desk { names: HashMap::new(), jobs, tell };
+    let wanted = Arc::default();
+    let desk = Desk { wanted: Arc::clone(&wanted), names: HashMap::new(), jobs, tell };
     thread::Builder::new().name("resolve".into()).spawn(move || desk.run(&news))?;
-    Ok(Resolver { wanted })
+    Ok(Resolver { wanted, news: sender })
 }
 
 impl Resolver {
-    /// From now on these names are wanted and no others. What is known of those that stay is kept.
+    /// From now on these names are wanted and no others. What is known of those that stay is kept. Never waits:
+    /// who is told and who wants may be one thread.
     pub fn want(&self, names: Vec<Name>) {
-        // The other end lives as long as the process unless its thread panicked; then names keep what they have.
-        let _ended = self.wanted.send(News::Want(names));
+        *lock(&self.wanted) = Some(names);
+        // Full: it is about to look anyway.
+        let _full = self.news.try_send(News::Wanted);
     }
+}
+
+fn lock<'a>(wanted: &'a Mutex<Option<Vec<Name>>>) -> MutexGuard<'a, Option<Vec<Name>>> {
+    wanted.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn work(lookup: Lookup, queue: &Mutex<Receiver<Name>>, found: &SyncSender<News>) {
     loop {
-        let job = queue.lock().unwrap_or_else(std::sync::PoisonError::into_inner).recv();
+        let job = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(name) = job else { return };
         let addresses = lookup(&name.0, name.1);
         let addresses = addresses.map_err(|error| format!("does not resolve: {}", cause(&error)));
@@ -95,6 +103,7 @@ fn cause(error: &std::io::Error) -> String {
 }
 
 struct Desk {
+    wanted: Arc<Mutex<Option<Vec<Name>>>>,
     names: HashMap<Name, Known>,
     jobs: SyncSender<Name>,
     tell: Box<dyn FnMut(Answer) + Send>,
@@ -109,9 +118,13 @@ struct Known {
 impl Desk {
     fn run(mut self, news: &Receiver<News>) {
         loop {
+            let wanted = lock(&self.wanted).take();
+            if let Some(names) = wanted {
+                self.want(names);
+            }
             let wait = self.ask_due(Instant::now());
             match news.recv_timeout(wait) {
-                Ok(News::Want(names)) => self.want(names),
+                Ok(News::Wanted) => {}
                 Ok(News::Found { name, addresses }) => self.found(name, addresses),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
@@ -241,7 +254,7 @@ mod tests {
         let (told, answers) = sync_channel(16);
         let (jobs, queue) = sync_channel(1);
         let tell = Box::new(move |answer| told.send(answer).unwrap());
-        (Desk { names: HashMap::new(), jobs, tell }, answers, queue)
+        (Desk { wanted: Arc::default(), names: HashMap::new(), jobs, tell }, answers, queue)
     }
 
     #[test]

@@ -2,38 +2,40 @@
 //! `2024-01-01 12:00:00, 192.168.1.102 is gone.` Local time, addresses without ports, no reasons.
 
 use crate::clock;
+use crate::lines::Lines;
 use evenkeel_core::Health;
 use evenkeel_core::config::{Address, Config};
 use evenkeel_core::event::Event;
-use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
+use std::fs::OpenOptions;
+use std::io;
 use std::path::Path;
 use std::time::SystemTime;
 
 /// The file, open for appending.
 #[derive(Debug)]
 pub struct SeedLog {
-    file: File,
+    lines: Lines,
 }
 
 impl SeedLog {
     /// Opens it, and makes it if it is not there.
     pub fn open(path: &Path) -> io::Result<SeedLog> {
-        Ok(SeedLog { file: OpenOptions::new().create(true).append(true).open(path)? })
+        let file = OpenOptions::new().create(true).append(true).open(path)?;
+        Ok(SeedLog { lines: Lines::start(Box::new(file))? })
     }
 
     /// Writes the event's line, if that script would have written one. One write a line, so that lines of two
     /// writers do not mix.
-    pub fn tell(&mut self, config: &Config, event: &Event) -> io::Result<()> {
-        match line(config, event) {
-            Some(line) => writeln(&mut self.file, &line),
-            None => Ok(()),
+    pub fn tell(&self, config: &Config, event: &Event) {
+        if let Some(line) = line(config, event) {
+            self.lines.put(format!("{}, {line}\n", clock::local(SystemTime::now())).into_bytes());
         }
     }
-}
 
-fn writeln(file: &mut File, line: &str) -> io::Result<()> {
-    file.write_all(format!("{}, {line}\n", clock::local(SystemTime::now())).as_bytes())
+    /// Waits until all is written, but not for long.
+    pub fn flush(&self) {
+        self.lines.flush();
+    }
 }
 
 fn line(config: &Config, event: &Event) -> Option<String> {
@@ -122,8 +124,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("ipvsmonitor.log");
         for _ in 0..2 {
-            let mut log = SeedLog::open(&path).unwrap();
-            log.tell(&config(), &turned(1, Health::Up, Health::Down)).unwrap();
+            let log = SeedLog::open(&path).unwrap();
+            log.tell(&config(), &turned(1, Health::Up, Health::Down));
+            log.flush();
         }
         let text = std::fs::read_to_string(&path).unwrap();
         let lines: Vec<&str> = text.lines().collect();

@@ -155,6 +155,8 @@ pub enum Fact {
         /// Where users are served: `web on 192.168.1.100:80`.
         listens: Vec<String>,
     },
+    /// Nobody asks any more: the check engine has died of a fault of our own. Traffic follows the last verdicts.
+    Frozen,
     /// The daemon was told to stop.
     Stopping,
 }
@@ -205,7 +207,7 @@ impl Fact {
     pub fn level(&self) -> Level {
         match self {
             Fact::BackupStarted { .. } | Fact::PoolEmpty { .. } => Level::Warn,
-            Fact::ReloadRefused { .. } | Fact::PlaneFailed { .. } => Level::Warn,
+            Fact::ReloadRefused { .. } | Fact::PlaneFailed { .. } | Fact::Frozen => Level::Warn,
             Fact::Resolved { address, .. } if address.is_none() => Level::Warn,
             _ => Level::Info,
         }
@@ -233,6 +235,9 @@ impl Fact {
                 let listens =
                     if listens.is_empty() { String::new() } else { format!(": {}", listens.join(", ")) };
                 format!("evenkeel {} runs{listens}", env!("CARGO_PKG_VERSION"))
+            }
+            Fact::Frozen => {
+                "the check engine has died, verdicts are frozen: restart evenkeel, and report this".into()
             }
             Fact::Stopping => "stopping".into(),
             _ => unreachable!("the director's events bring their own line"),

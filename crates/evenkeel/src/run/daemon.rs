@@ -19,6 +19,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError};
+use std::time::Duration;
 
 /// Messages that are handled before the planes hear of them: a storm of changes costs one table.
 const BATCH: usize = 256;
@@ -49,6 +50,8 @@ pub(super) struct Daemon {
     again: Option<Time>,
     /// It was told to stop: when what is still under way is cut.
     stopping: Option<Time>,
+    /// The engine has died, and that was told.
+    frozen: bool,
 }
 
 impl Daemon {
@@ -88,6 +91,7 @@ impl Daemon {
             failed: Vec::new(),
             again: None,
             stopping: None,
+            frozen: false,
         };
         let failed = daemon.relay.apply(daemon.director.table()).failed;
         if !failed.is_empty() {
@@ -128,9 +132,19 @@ impl Daemon {
             for event in events {
                 self.tell_event(now, &event);
             }
+            self.look_after(now);
             if self.stopped(now) {
                 return;
             }
+        }
+    }
+
+    /// A daemon whose engine has died (of a fault of ours; the panic was printed) goes on with the verdicts that it
+    /// has, for no traffic would be better off without it. But somebody must come.
+    fn look_after(&mut self, now: Time) {
+        if !self.frozen && !self.engine.is_alive() {
+            self.frozen = true;
+            self.tell(now, Fact::Frozen, None);
         }
     }
 
@@ -148,6 +162,14 @@ impl Daemon {
             tracing::warn!("{left} connections did not end within {STOP} and are cut");
         }
         left == 0 || now >= until
+    }
+
+    /// Cuts what is left, and lets what was said be written.
+    pub(super) fn end(self) {
+        self.relay.stop(Duration::ZERO);
+        if let Some(log) = &self.seed_log {
+            log.flush();
+        }
     }
 
     fn sleep(&self, now: Time) -> Span {
@@ -231,10 +253,8 @@ impl Daemon {
     }
 
     fn tell_event(&mut self, now: Time, event: &Event) {
-        if let Some(log) = &mut self.seed_log
-            && let Err(error) = log.tell(self.director.config(), event)
-        {
-            tracing::warn!("seed log: {error}");
+        if let Some(log) = &self.seed_log {
+            log.tell(self.director.config(), event);
         }
         self.tell(now, event.into(), Some(event.to_string()));
     }

@@ -9,6 +9,7 @@ mod signals;
 
 use crate::api::{self, Asked, socket};
 use crate::config;
+use crate::lines::Lines;
 use crate::resolve;
 use daemon::Daemon;
 use evenkeel_core::Change;
@@ -31,6 +32,8 @@ pub struct Options {
     pub seed_log: Option<PathBuf>,
     /// Threads of the relay. `None`: one per core.
     pub workers: Option<usize>,
+    /// The log, to be flushed before the process ends at once.
+    pub log: Lines,
 }
 
 /// Everything that can reach the loop.
@@ -82,13 +85,14 @@ pub fn run(options: &Options) -> Result<(), Error> {
             tracing::warn!("no admin socket: neither root nor XDG_RUNTIME_DIR is set; name one with --socket")
         }
     }
-    outside(desk, taken.as_ref()).map_err(Error::Thread)?;
+    outside(desk, taken.as_ref(), options.log.clone()).map_err(Error::Thread)?;
     daemon.turn(&queue);
+    daemon.end();
     Ok(())
 }
 
 /// The thread that hears signals and the admin socket. It ends with the process.
-fn outside(desk: SyncSender<Message>, taken: Option<&socket::Taken>) -> std::io::Result<()> {
+fn outside(desk: SyncSender<Message>, taken: Option<&socket::Taken>, log: Lines) -> std::io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let listener = taken.map(|taken| taken.listener.try_clone()).transpose()?;
     // Signals are caught from here on, not only once the thread runs.
@@ -101,7 +105,7 @@ fn outside(desk: SyncSender<Message>, taken: Option<&socket::Taken>) -> std::io:
                     Err(error) => tracing::warn!("admin socket: {error}"),
                 }
             }
-            signals.listen(desk).await;
+            signals.listen(desk, &log).await;
         });
     })?;
     Ok(())

@@ -1,6 +1,7 @@
 //! Signals to messages. SIGHUP reloads; SIGTERM and SIGINT stop, and a second one stops at once.
 
 use super::Message;
+use crate::lines::Lines;
 use std::sync::mpsc::{SyncSender, TrySendError};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -26,7 +27,7 @@ impl Signals {
     }
 
     /// Passes them on until the runtime ends.
-    pub(super) async fn listen(mut self, desk: SyncSender<Message>) {
+    pub(super) async fn listen(mut self, desk: SyncSender<Message>, log: &Lines) {
         let mut stopping = false;
         loop {
             let message = tokio::select! {
@@ -36,6 +37,7 @@ impl Signals {
             };
             if matches!(message, Message::Stop) && std::mem::replace(&mut stopping, true) {
                 tracing::warn!("second signal: ending at once");
+                log.flush();
                 std::process::exit(AT_ONCE);
             }
             if let Err(TrySendError::Full(_)) = desk.try_send(message) {

@@ -29,14 +29,23 @@ pub struct Args {
 
 /// Does it. Exit code 1: the config is invalid; 2: the daemon could not start.
 pub fn main(args: Args) -> ExitCode {
-    log::start(args.log);
+    let lines = match log::start(args.log) {
+        Ok(lines) => lines,
+        Err(error) => {
+            eprintln!("evenkeel: no log: {error}");
+            return ExitCode::from(2);
+        }
+    };
     let options = Options {
         file: args.file,
         socket: args.door.path(),
         seed_log: args.seed_log,
         workers: args.workers.map(usize::from),
+        log: lines.clone(),
     };
-    match run::run(&options) {
+    let ended = run::run(&options);
+    lines.flush();
+    match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{error}");
