@@ -126,7 +126,8 @@ pub const STREAM_KEYS: &[Slot] = &[
         shape: Shape::OneOf(&["fin", "rst"]),
         optional: true,
         default: Some("fin"),
-        doc: "How we end the connection. `rst` leaves nothing behind on either side, but a server may log it.",
+        doc: "How we end the connection. `rst` leaves nothing behind on either side, but a server may \
+              log it.",
     },
     flag("tls", "Speaks TLS. The certificate is verified; the block's `tls` line says more."),
     flag("reuse", "Keeps the connection for the next probe; one in three is made afresh all the same."),
@@ -150,8 +151,8 @@ pub const COMMON_BLOCK: &[Form] = &[
         keys: &[],
         block: None,
         count: Count::Maybe,
-        doc: "No pass for so long takes the server down: the rule that F5 calls timeout. At least twice `every` plus \
-              `timeout`.",
+        doc: "No pass for so long takes the server down: the rule that F5 calls timeout. At least twice \
+              `every` plus `timeout`.",
     },
     Form {
         head: "up after",

@@ -1,4 +1,5 @@
-//! Replays every transcript of `tests/dialogues/`, cut at 1, 2, 7 and 4,096 bytes: the verdict must be the same.
+//! Replays every transcript of `tests/dialogues/`, cut at 1, 2, 7 and 4,096 bytes: the verdict must be the
+//! same.
 
 use evenkeel_check::dialogue::transcript::Transcript;
 use evenkeel_check::words::{self, CheckWords, Defaults};

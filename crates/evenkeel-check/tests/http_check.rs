@@ -21,7 +21,8 @@ const DAYS: [(&str, Option<&str>); 6] = [
     ("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nall is OK", None),
     ("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n", Some("L7 status 503")),
     (
-        "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nO\r\n1\r\nK\r\n0\r\n\r\n",
+        "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n\
+         1\r\nO\r\n1\r\nK\r\n0\r\n\r\n",
         None,
     ),
     ("HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\nunder repair", Some("L7 no \"OK\"")),

@@ -93,7 +93,8 @@ fn times_nobody_named_follow_those_that_were() {
 fn times_that_cannot_be() {
     assert_eq!(
         error("check http every 1s timeout 2s"),
-        "1:29 the timeout 2s is longer than the interval 1s (at most `every`: a server is asked one thing at a time)"
+        "1:29 the timeout 2s is longer than the interval 1s \
+         (at most `every`: a server is asked one thing at a time)"
     );
     assert_eq!(
         error("check http timeout 1s connect 2s"),

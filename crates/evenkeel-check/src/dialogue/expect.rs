@@ -15,22 +15,23 @@
 //! ```
 //!
 //! ## Steps
-//! Are done in the order of the lines. `send TEXT`, `send hex 00 ff 0a` and `send file PATH` send; nothing is added,
-//! no line end either. `expect TEXT`, `expect hex 00 ff` and `expect regex PATTERN` wait until it is found anywhere
-//! in what is heard **after the last thing found**; `expect length 8` waits for eight bytes more. The last step done
-//! is a pass; a check that ends with a `send` passes when that is on its way. Without any step, connecting is enough.
+//! Are done in the order of the lines. `send TEXT`, `send hex 00 ff 0a` and `send file PATH` send; nothing is
+//! added, no line end either. `expect TEXT`, `expect hex 00 ff` and `expect regex PATTERN` wait until it is
+//! found anywhere in what is heard **after the last thing found**; `expect length 8` waits for eight bytes
+//! more. The last step done is a pass; a check that ends with a `send` passes when that is on its way.
+//! Without any step, connecting is enough.
 //!
 //! A found text ends where it is first complete, and the next expectation begins there: `expect 220` and
-//! `expect 250` find them in this order only. In a pattern `^` is the place where the last one ended. Patterns see
-//! bytes: `.` is any byte but a line feed, classes are ASCII. A pattern that asks for what comes after a match (`$`,
-//! `\b`, `\z`) can only be the last expectation, and waits for that byte, or for the end.
+//! `expect 250` find them in this order only. In a pattern `^` is the place where the last one ended.
+//! Patterns see bytes: `.` is any byte but a line feed, classes are ASCII. A pattern that asks for what comes
+//! after a match (`$`, `\b`, `\z`) can only be the last expectation, and waits for that byte, or for the end.
 //!
 //! ## What must not come
-//! `expect not TEXT`, `expect not hex …` and `expect not regex …` fail as soon as it is heard, from their place in the
-//! order until the next expectation is found; the last ones until the server closes or the timeout has come.
-//! **An absent answer fails**: silence until the end is no answer without the text. So a check that ends with
-//! `expect not` takes its whole timeout while the server keeps the connection open; let an `expect` follow
-//! where that can be.
+//! `expect not TEXT`, `expect not hex …` and `expect not regex …` fail as soon as it is heard, from their
+//! place in the order until the next expectation is found; the last ones until the server closes or the
+//! timeout has come. **An absent answer fails**: silence until the end is no answer without the text. So a
+//! check that ends with `expect not` takes its whole timeout while the server keeps the connection open; let
+//! an `expect` follow where that can be.
 //!
 //! ## The end
 //! When the server closes, resets or stays silent before the last step is done, the check fails with what was
@@ -191,12 +192,14 @@ struct Progress<'a> {
 }
 
 impl Expect {
-    /// A conversation of these steps; an error names the step (by its index) that cannot stand where it stands.
+    /// A conversation of these steps; an error names the step (by its index) that cannot stand where it
+    /// stands.
     pub fn new(steps: Vec<Line>) -> Result<Expect, (usize, String)> {
         let ahead = |line: &Line| matches!(line, Line::Expect(p) | Line::Not(p) if p.looks_ahead());
         let waits = |line: &Line| matches!(line, Line::Expect(_) | Line::Length(_));
         for (at, step) in steps.iter().enumerate().filter(|(_, step)| ahead(step)) {
-            // Such a match has no place of its own until the next byte is there, so nothing may depend on its place.
+            // Such a match has no place of its own until the next byte is there, so nothing may depend on its
+            // place.
             if steps[at + 1..].iter().any(waits) {
                 let text =
                     "a pattern with `$`, `\\b` or `\\z` asks for what comes after it: no `expect` can follow";

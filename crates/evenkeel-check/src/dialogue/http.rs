@@ -9,34 +9,37 @@
 //! ```
 //!
 //! ## What is sent
-//! `GET PATH HTTP/1.1` with `Host`, `User-Agent: evenkeel` and `Connection: close`. `method`, `host` and `version`
-//! change the line they name; `header NAME VALUE` adds a field, or replaces the one that would be sent; `body TEXT`
-//! and `body file PATH` send content, with its `Content-Length`. `Host` is the server's name if the config gives
-//! it by name, else the address asked, unless `host` says otherwise. HTTP/0.9, which F5's monitors speak unless told otherwise, is never spoken. `raw "..."` sends exactly
-//! those bytes instead: it must contain the empty line that ends a request.
+//! `GET PATH HTTP/1.1` with `Host`, `User-Agent: evenkeel` and `Connection: close`. `method`, `host` and
+//! `version` change the line they name; `header NAME VALUE` adds a field, or replaces the one that would be
+//! sent; `body TEXT` and `body file PATH` send content, with its `Content-Length`. `Host` is the server's
+//! name if the config gives it by name, else the address asked, unless `host` says otherwise. HTTP/0.9, which
+//! F5's monitors speak unless told otherwise, is never spoken. `raw "..."` sends exactly those bytes instead:
+//! it must contain the empty line that ends a request.
 //!
 //! ## What is expected
-//! Without a word about it, a status from 200 to 399. `expect status 200-299 404` names others. `expect header NAME`,
-//! `expect header NAME VALUE`, `expect header NAME regex PATTERN` and `expect header not NAME` look at the fields of
-//! the answer; names in any case, values whole unless by `regex`. `expect body TEXT`, `expect body regex PATTERN` and
-//! their `not` forms look at the first 64 KiB of the body, decoded if it comes in chunks. A status is never searched
-//! for in the body, nor a text in the header. All that is asked for must be true.
+//! Without a word about it, a status from 200 to 399. `expect status 200-299 404` names others. `expect
+//! header NAME`, `expect header NAME VALUE`, `expect header NAME regex PATTERN` and `expect header not NAME`
+//! look at the fields of the answer; names in any case, values whole unless by `regex`. `expect body TEXT`,
+//! `expect body regex PATTERN` and their `not` forms look at the first 64 KiB of the body, decoded if it
+//! comes in chunks. A status is never searched for in the body, nor a text in the header. All that is asked
+//! for must be true.
 //!
 //! ## When it is decided
-//! As early as it can be: a wrong status, a wrong header or a forbidden text at once; a pass as soon as the head is
-//! there and each text was found. `not` forms have to wait for the end of the body. What a server does after that
-//! is not looked at, so name a text at the end of the page if the page being whole matters. Interim answers (1xx)
-//! are skipped. A head may have 32 KiB and 128 fields.
+//! As early as it can be: a wrong status, a wrong header or a forbidden text at once; a pass as soon as the
+//! head is there and each text was found. `not` forms have to wait for the end of the body. What a server
+//! does after that is not looked at, so name a text at the end of the page if the page being whole matters.
+//! Interim answers (1xx) are skipped. A head may have 32 KiB and 128 fields.
 //!
 //! ## Redirects
-//! Are answers like any other, and pass by default. `follow N` follows up to N of them (301, 302, 303, 307, 308),
-//! on the same connection and so only to the same host and port; the last answer is judged. A redirect to elsewhere
-//! fails (`L7 redirect elsewhere`), and so does one whose server then closes (`L7 redirect, then closed`).
+//! Are answers like any other, and pass by default. `follow N` follows up to N of them (301, 302, 303, 307,
+//! 308), on the same connection and so only to the same host and port; the last answer is judged. A redirect
+//! to elsewhere fails (`L7 redirect elsewhere`), and so does one whose server then closes (`L7 redirect, then
+//! closed`).
 //!
 //! ## Reasons
-//! `L7 status 503`, `L7 no "OK"`, `L7 has "error"`, `L7 no header x-up`, `L7 not HTTP`, `L7 bad header`,
-//! `L7 head too long`, `L7 bad chunk`, `L7 closed in the head`, `L7 reset in the body`, `L7 timeout in the body`, and
-//! `L7 timeout: accepts, does not answer within 2s`. All of them soft: somebody perhaps is served.
+//! `L7 status 503`, `L7 no "OK"`, `L7 has "error"`, `L7 no header x-up`, `L7 not HTTP`, `L7 bad header`, `L7
+//! head too long`, `L7 bad chunk`, `L7 closed in the head`, `L7 reset in the body`, `L7 timeout in the body`,
+//! and `L7 timeout: accepts, does not answer within 2s`. All of them soft: somebody perhaps is served.
 
 mod answer;
 mod request;
@@ -206,8 +209,8 @@ impl Http {
         }
     }
 
-    /// Judges the answer. What fails at once comes first, then what passes, then what is broken or missing: only so
-    /// is the verdict the same wherever the answer was cut.
+    /// Judges the answer. What fails at once comes first, then what passes, then what is broken or missing:
+    /// only so is the verdict the same wherever the answer was cut.
     fn judge(&self, turn: Turn<'_>, head: &Head<'_>) -> Step<'static> {
         if !self.statuses_have(head.status) {
             return Step::Fail(bad(format!("status {}", head.status)));

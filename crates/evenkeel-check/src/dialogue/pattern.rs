@@ -32,8 +32,9 @@ impl Pattern {
         Pattern::bytes(bytes, shown)
     }
 
-    /// A regular expression over bytes: `.` is any byte but a line feed, classes are ASCII, `(?i)`, `(?m)` and
-    /// `(?s)` as everywhere. It takes linear time whatever the answer; look-around and back references do not exist.
+    /// A regular expression over bytes: `.` is any byte but a line feed, classes are ASCII, `(?i)`, `(?m)`
+    /// and `(?s)` as everywhere. It takes linear time whatever the answer; look-around and back references do
+    /// not exist.
     pub fn regex(pattern: &str) -> Result<Pattern, String> {
         if pattern.is_empty() {
             return Err("an empty pattern is found in every answer".into());
@@ -61,15 +62,16 @@ impl Pattern {
         Ok(Pattern { regex, shown: shown.into(), plain: true, looks_ahead: false })
     }
 
-    /// Where it is in what was heard, `ended` telling whether more may come. What is found stays found when more
-    /// is heard: a match that the next byte could undo (`$`, `\b`) counts only once that byte is there.
+    /// Where it is in what was heard, `ended` telling whether more may come. What is found stays found when
+    /// more is heard: a match that the next byte could undo (`$`, `\b`) counts only once that byte is there.
     pub fn find(&self, heard: &[u8], ended: bool) -> Option<Range<usize>> {
         let found = self.regex.find(heard)?.range();
         (!self.looks_ahead || ended || found.end < heard.len()).then_some(found)
     }
 
-    /// The shortest beginning of `heard` in which it is found: where the next expectation starts. Without look-ahead
-    /// a beginning once matching matches for ever, so halving finds it. (Patterns that look ahead come last.)
+    /// The shortest beginning of `heard` in which it is found: where the next expectation starts. Without
+    /// look-ahead a beginning once matching matches for ever, so halving finds it. (Patterns that look ahead
+    /// come last.)
     pub fn first_end(&self, heard: &[u8]) -> Option<usize> {
         let found = self.regex.find(heard)?.range();
         if self.plain || self.looks_ahead {

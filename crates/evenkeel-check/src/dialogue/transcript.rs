@@ -1,5 +1,5 @@
-//! Conversations as text: what tests replay, what `probe --dump` prints, what goes into a bug report. It speaks
-//! with a dialogue as the engine does, but from paper.
+//! Conversations as text: what tests replay, what `probe --dump` prints, what goes into a bug report. It
+//! speaks with a dialogue as the engine does, but from paper.
 //!
 //! ```text
 //! # The whole line is a title.
@@ -12,8 +12,8 @@
 //! L7 status 503
 //! ```
 //! `>` is sent, `<` is heard; `<1000*` is heard a thousand times over. `\r \n \t \\ \xHH` stand for bytes.
-//! `closed`, `reset`, `deadline` or `open` tell what comes when nothing more is heard; then the verdict: `pass` or
-//! a reason. Conversations are parted by a line `====`.
+//! `closed`, `reset`, `deadline` or `open` tell what comes when nothing more is heard; then the verdict:
+//! `pass` or a reason. Conversations are parted by a line `====`.
 
 use super::{Dialogue, End, HEARD_MAX, Step, Turn};
 use crate::transport::reasons;
@@ -114,8 +114,8 @@ impl Transcript {
         Ok(self)
     }
 
-    /// Holds the conversation with a dialogue, what is heard cut into pieces of `cut` bytes, and tells the verdict.
-    /// An error: it said something else than what stands here.
+    /// Holds the conversation with a dialogue, what is heard cut into pieces of `cut` bytes, and tells the
+    /// verdict. An error: it said something else than what stands here.
     pub fn replay(
         &self,
         dialogue: &dyn Dialogue,

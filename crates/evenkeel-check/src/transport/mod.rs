@@ -4,6 +4,7 @@
 mod half_open;
 pub(crate) mod parting;
 pub(crate) mod reasons;
+pub(crate) mod record;
 pub(crate) mod sockets;
 pub(crate) mod stream;
 pub(crate) mod tls;

@@ -5,6 +5,7 @@
 //! more than the moment at which we got round to looking.
 
 use super::parting::Parting;
+use super::record::Record;
 use super::sockets::{Lane, Sockets};
 use super::tls::Session;
 use super::{Clock, Plan, half_open, reasons};
@@ -14,7 +15,6 @@ use crate::sys::{self, BROKEN, Errno, PEER_CLOSED, READABLE, WRITABLE};
 use evenkeel_core::config::{Address, Timing};
 use evenkeel_core::evidence::{Evidence, Phases, Reason, Verdict};
 use evenkeel_core::{Span, Time};
-use std::net::SocketAddr;
 use std::ops::Range;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
@@ -44,17 +44,6 @@ pub(crate) struct Talk {
     record: Option<Box<Record>>,
 }
 
-/// What was said, for people to look at.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Record {
-    pub(crate) lines: Vec<Line>,
-    pub(crate) local: Option<SocketAddr>,
-    pub(crate) end: End,
-    /// Which of the bytes heard decided.
-    pub(crate) decided: Range<usize>,
-    room: usize,
-}
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
     Connecting,
@@ -65,8 +54,6 @@ enum Stage {
 /// Why it failed, and the errno behind it.
 type Failure = (Reason, Option<Errno>);
 
-/// What is remembered of a recorded conversation.
-const RECORD_MAX: usize = 2 * HEARD_MAX;
 /// What evidence keeps of the bytes that decided.
 const SAMPLE_MAX: usize = 160;
 /// Sends in one conversation; more is a dialogue that runs in a circle.
@@ -114,7 +101,7 @@ impl Talk {
             heard: Vec::new(),
             end: End::Open,
             tls: None,
-            record: record.then(|| Box::new(Record { room: RECORD_MAX, ..Record::default() })),
+            record: record.then(|| Box::new(Record::new())),
         })
     }
 
@@ -191,8 +178,9 @@ impl Talk {
 
     /// What was said, if it was to be recorded.
     pub(crate) fn take_record(&mut self) -> Record {
-        let record = self.record.take().map(|record| *record).unwrap_or_default();
-        Record { end: self.end, decided: self.decided(), ..record }
+        let mut record = self.record.take().map(|record| *record).unwrap_or_default();
+        (record.end, record.decided) = (self.end, self.decided());
+        record
     }
 
     fn connecting(&mut self, events: u32, clock: Clock) -> Result<Option<Verdict>, Failure> {
@@ -469,21 +457,6 @@ impl Talk {
         let turn = Turn { peer: None, sent: self.sent, heard: &self.heard, end: self.end };
         let range = self.plan.spec.dialogue.decided_by(turn);
         if self.heard.get(range.clone()).is_some() { range } else { 0..self.heard.len() }
-    }
-}
-
-impl Record {
-    /// Remembers what was said, what follows the last thing said by the same side joined to it.
-    fn note(&mut self, bytes: &[u8], line: fn(Vec<u8>) -> Line) {
-        let bytes = &bytes[..bytes.len().min(self.room)];
-        self.room -= bytes.len();
-        match (self.lines.last_mut(), line(Vec::new())) {
-            (Some(Line::Sent(before)), Line::Sent(_)) | (Some(Line::Heard(before)), Line::Heard(_)) => {
-                before.extend_from_slice(bytes);
-            }
-            _ if bytes.is_empty() => {}
-            _ => self.lines.push(line(bytes.to_vec())),
-        }
     }
 }
 

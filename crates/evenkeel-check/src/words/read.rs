@@ -33,8 +33,9 @@ pub fn read(line: &Reading<'_>, defaults: &Defaults, errors: &mut Vec<Diagnostic
     })
 }
 
-/// How a line that was read and found good asks a server that was given by name: its name stands in `Host`, and the
-/// certificate must be for it, unless the line says otherwise. `None`: no different from any other server.
+/// How a line that was read and found good asks a server that was given by name: its name stands in `Host`,
+/// and the certificate must be for it, unless the line says otherwise. `None`: no different from any other
+/// server.
 pub fn named(line: &Reading<'_>, name: &str, port: u16) -> Option<Arc<Spec>> {
     let kind = kinds().iter().find(|kind| kind.form.head == line.head())?;
     let speaks_tls = line.flag("tls") || line.find("tls").is_some();
@@ -105,8 +106,8 @@ pub fn timing(line: &Reading<'_>, default: Timing, errors: &mut Vec<Diagnostic>)
     Timing { every, timeout, connect_timeout, fast, fast_refused }
 }
 
-/// The rule that lines `down after …` and `up after …` make of a default; in a check's block, a pool's or the
-/// defaults'.
+/// The rule that lines `down after …` and `up after …` make of a default; in a check's block, a pool's or
+/// the defaults'.
 pub fn rule(lines: &[Reading<'_>], default: Rule) -> Rule {
     let mut rule = default;
     let small = |number: Option<u64>| number.and_then(|number| u16::try_from(number).ok());

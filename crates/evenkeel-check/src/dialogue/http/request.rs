@@ -109,8 +109,8 @@ impl Made {
         bytes
     }
 
-    /// The request that follows a redirect (RFC 9110, section 15.4): 303 turns all but HEAD into GET, 301 and 302
-    /// turn POST into GET, as every browser does.
+    /// The request that follows a redirect (RFC 9110, section 15.4): 303 turns all but HEAD into GET, 301 and
+    /// 302 turn POST into GET, as every browser does.
     pub(super) fn redirected(&self, status: u16, target: String) -> Made {
         let to_get = match status {
             303 => self.method != "HEAD",

@@ -107,8 +107,8 @@ fn end(forms: &[&Form], words: &[String], at: usize) -> usize {
     (from..words.len()).find(|next| begins(forms, &words[*next..]).is_some()).unwrap_or(words.len())
 }
 
-/// A word of the shell as a word of a config: bare if it can be, else quoted. In quotes `\r \n \t \0 \xHH` mean
-/// what they mean in a config; in a pattern a backslash is the pattern's.
+/// A word of the shell as a word of a config: bare if it can be, else quoted. In quotes `\r \n \t \0 \xHH`
+/// mean what they mean in a config; in a pattern a backslash is the pattern's.
 fn spell(word: &str, regex: bool) -> String {
     let bare =
         |c: char| !c.is_whitespace() && !c.is_control() && !matches!(c, '"' | '\'' | '{' | '}' | '\\' | '#');
