@@ -3,6 +3,8 @@
 use crate::tree::{File, Place};
 use std::fmt::Write as _;
 
+/// Characters of a message, a label or a help.
+const TEXT_MAX: usize = 600;
 /// Characters of a source line that are shown.
 const SHOWN_MAX: usize = 140;
 
@@ -62,7 +64,7 @@ impl Diagnostic {
         Diagnostic {
             severity,
             place,
-            message: message.into(),
+            message: shown(&message.into()),
             label: String::new(),
             help: None,
             notes: Vec::new(),
@@ -72,21 +74,21 @@ impl Diagnostic {
     /// With this beside the caret.
     #[must_use]
     pub fn label(mut self, label: impl Into<String>) -> Diagnostic {
-        self.label = label.into();
+        self.label = shown(&label.into());
         self
     }
 
     /// With this advice.
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Diagnostic {
-        self.help = Some(help.into());
+        self.help = Some(shown(&help.into()));
         self
     }
 
     /// With a second mark.
     #[must_use]
     pub fn note(mut self, place: Place, text: impl Into<String>) -> Diagnostic {
-        self.notes.push(Note { place: Some(place), text: text.into() });
+        self.notes.push(Note { place: Some(place), text: shown(&text.into()) });
         self
     }
 
@@ -138,22 +140,79 @@ fn mark(out: &mut String, place: Place, label: &str, files: &[File]) {
     let Some(line) = file.text.split('\n').nth((place.line as usize).saturating_sub(1)) else { return };
     let line: Vec<char> = line.trim_end_matches('\r').chars().collect();
     let (from, to) = window(line.len(), column);
-    let clean = |c: &char| if c.is_control() && *c != '\t' { '\u{fffd}' } else { *c };
-    let mut shown: String = line[from..to].iter().map(clean).collect();
-    let mut pad: String =
-        (from..column - 1).map(|at| if line.get(at) == Some(&'\t') { '\t' } else { ' ' }).collect();
+    let mut text: String = line[from..to].iter().map(|c| visible(*c)).collect();
+    let mut pad: String = line[from..(column - 1).min(line.len())].iter().map(|c| blank(*c)).collect();
+    (line.len()..column - 1).for_each(|_| pad.push(' '));
     if from > 0 {
-        shown.insert(0, '…');
+        text.insert(0, '…');
         pad.insert(0, ' ');
     }
     if to < line.len() {
-        shown.push('…');
+        text.push('…');
     }
     let carets = "^".repeat((place.width.max(1) as usize).min((to + 1).saturating_sub(column - 1).max(1)));
     let space = if label.is_empty() { "" } else { " " };
     let _ = writeln!(out, "{gutter} |");
-    let _ = writeln!(out, "{number} | {}", shown.trim_end());
+    let _ = writeln!(out, "{number} | {}", text.trim_end());
     let _ = writeln!(out, "{gutter} | {pad}{carets}{space}{label}");
+}
+
+/// What stands below a character so that the caret comes to stand below its word.
+fn blank(c: char) -> &'static str {
+    match u32::from(c) {
+        9 => "\t",
+        // Combining marks, zero width (Unicode 16, general categories Mn, Me and Cf).
+        0x300..=0x36f | 0x200b..=0x200f | 0x20d0..=0x20ff | 0xfe00..=0xfe0f | 0xfeff => "",
+        // Two columns wide (Unicode 16, annex 11, W and F).
+        0x1100..=0x115f | 0x2e80..=0xa4cf | 0xac00..=0xd7a3 | 0xf900..=0xfaff | 0xfe30..=0xfe6f => "  ",
+        0xff00..=0xff60 | 0xffe0..=0xffe6 | 0x1f300..=0x1f64f | 0x1f680..=0x1faff | 0x20000..=0x3fffd => "  ",
+        _ => " ",
+    }
+}
+
+/// A character as it may be printed: a terminal must not obey a config.
+fn visible(c: char) -> char {
+    if c.is_control() && c != '\t' { '\u{fffd}' } else { c }
+}
+
+/// A text as it may be printed, on one line and not without end: it quotes words of the config.
+fn shown(text: &str) -> String {
+    let mut shown: String =
+        text.chars().take(TEXT_MAX).map(|c| visible(if c == '\t' { ' ' } else { c })).collect();
+    if text.chars().nth(TEXT_MAX).is_some() {
+        shown.push('…');
+    }
+    shown
+}
+
+/// What [`render`] made, in the colours of a terminal.
+pub fn paint(rendered: &str) -> String {
+    let (red, yellow, blue, bold, off) = ("\x1b[1;31m", "\x1b[1;33m", "\x1b[1;34m", "\x1b[1m", "\x1b[0m");
+    let mut colour = red;
+    let mut out = String::new();
+    for line in rendered.lines() {
+        let gutter = line.find(|c: char| !c.is_ascii_digit() && c != ' ').unwrap_or(0);
+        // Writing to a String cannot fail.
+        let _ = match line.split_once(": ") {
+            Some((head @ ("error" | "warning"), text)) => {
+                colour = if head == "error" { red } else { yellow };
+                writeln!(out, "{colour}{head}{off}{bold}: {text}{off}")
+            }
+            Some((head @ ("note" | "help"), text)) => {
+                colour = if head == "note" { blue } else { colour };
+                writeln!(out, "{bold}{head}{off}: {text}")
+            }
+            _ => match line[gutter..].chars().next() {
+                Some('|') if line.starts_with(' ') && line.contains('^') => {
+                    writeln!(out, "{blue}{}|{off}{colour}{}{off}", &line[..gutter], &line[gutter + 1..])
+                }
+                Some('|') => writeln!(out, "{blue}{}|{off}{}", &line[..gutter], &line[gutter + 1..]),
+                Some('-') => writeln!(out, "{}{blue}-->{off}{}", &line[..gutter], &line[gutter + 3..]),
+                _ => writeln!(out, "{line}"),
+            },
+        };
+    }
+    out
 }
 
 /// Which characters of a line of `length` are shown, so that `column` (from 1) is among them.

@@ -25,7 +25,7 @@ mod read;
 mod shape;
 pub mod tree;
 
-pub use diagnostic::{Diagnostic, Severity, render};
+pub use diagnostic::{Diagnostic, Severity, paint, render};
 pub use format::{format, spell};
 pub use include::load;
 pub use nearest::closest;

@@ -23,7 +23,8 @@ pub(crate) fn fit(shape: &Shape, word: &Word) -> Result<u64, Misfit> {
         Shape::Literal(wanted) => {
             misfit(format!("`{text}` where `{wanted}` is expected"), format!("write `{wanted}`"))
         }
-        Shape::Flag | Shape::Text | Shape::Name | Shape::Rest => Ok(0),
+        Shape::Flag | Shape::Text | Shape::Rest => Ok(0),
+        Shape::Name => name(text),
         Shape::OneOf(words) => one_of(words, text),
         Shape::Number { min, max } => number(text, *min, *max),
         Shape::Time => span(text).map_err(Misfit::from),
@@ -79,6 +80,17 @@ pub(crate) fn any_of<'w>(words: impl Iterator<Item = &'w str>) -> String {
         None => "nothing".to_owned(),
         Some((last, [])) => last.clone(),
         Some((last, before)) => format!("{} or {last}", before.join(", ")),
+    }
+}
+
+/// A name is shown in logs, in metrics, in paths of the API and on the command line.
+fn name(text: &str) -> Result<u64, Misfit> {
+    let fits = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | ':' | '@' | '+');
+    match text.chars().find(|c| !fits(*c)) {
+        _ if text.is_empty() => misfit("an empty name", "a name is expected"),
+        _ if text.chars().count() > 64 => misfit("this name is too long", "at most 64 characters"),
+        Some(c) => misfit(format!("`{c}` cannot stand in a name"), "letters, digits and `-_.:@+` can"),
+        None => Ok(0),
     }
 }
 

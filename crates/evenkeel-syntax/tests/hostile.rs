@@ -218,3 +218,29 @@ fn a_file_that_is_not_there() {
     let (_, errors) = load(Path::new("/"));
     assert_eq!(errors[0].message, "cannot read /: it is a directory");
 }
+
+#[test]
+fn a_terminal_does_not_obey_a_config() {
+    let (tree, mut errors) =
+        parse("x", b"pool \"\\x1b[2Jevil\\n\" {\n}\n\xe6\x97\xa5\xe6\x9c\xac \"\x1b[31m\"\n");
+    errors.push(Diagnostic::error(
+        tree.root[0].words[1].place,
+        format!("unknown `{}`", tree.root[0].words[1].text),
+    ));
+    let told = render(&errors, &tree.files);
+    assert!(told.chars().all(|c| c == '\n' || !c.is_control()), "{told:?}");
+    assert!(told.contains("unknown `\u{fffd}[2Jevil\u{fffd}`"), "{told}");
+    let painted = evenkeel_syntax::paint(&told);
+    let mut plain = painted.clone();
+    for code in ["\x1b[1;31m", "\x1b[1;34m", "\x1b[1m", "\x1b[0m"] {
+        plain = plain.replace(code, "");
+    }
+    assert_eq!(plain, told, "colours change nothing else");
+}
+
+#[test]
+fn a_caret_stands_below_wide_letters() {
+    let (tree, errors) = parse("x", "日本 e\u{301}a 'x".as_bytes());
+    let told = render(&errors, &tree.files);
+    assert!(told.contains("\n  |         ^^ no"), "{told}");
+}

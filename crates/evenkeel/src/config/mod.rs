@@ -22,11 +22,11 @@ pub use targets::CheckUse;
 
 use evenkeel_core::config::{CheckId, Config, ServerId};
 use evenkeel_syntax::diagnostic::Note;
-use evenkeel_syntax::{Diagnostic, File, Place, Reading, Tree, render};
+use evenkeel_syntax::{Diagnostic, File, Place, Reading, Tree, paint, render};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::io::Read;
+use std::io::{IsTerminal, Read};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -140,6 +140,14 @@ impl Told {
     pub fn counts(&self) -> (usize, usize) {
         let errors = self.diagnostics.iter().filter(|diagnostic| diagnostic.is_error()).count();
         (errors, self.diagnostics.len() - errors)
+    }
+
+    /// Prints it on standard error, in colours if that is a terminal and `NO_COLOR` (no-color.org) is not set.
+    pub fn print(&self) {
+        let text = self.to_string();
+        let plain = !std::io::stderr().is_terminal()
+            || std::env::var_os("NO_COLOR").is_some_and(|set| !set.is_empty());
+        eprint!("{}", if plain { text } else { paint(&text) });
     }
 
     /// As programs read it: a list of objects.

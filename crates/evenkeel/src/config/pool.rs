@@ -32,8 +32,9 @@ impl Maker<'_> {
             id: self.ids.pool(before, &name.text),
             name: name.text.as_str().into(),
             servers,
+            // Of no checks, all pass.
+            require: require.filter(|_| !checks.is_empty()).unwrap_or(Require::All),
             checks,
-            require: require.unwrap_or(Require::All),
             balance: balance.map_or(Balance::Weighted, balance_of),
             min_serving: min_serving.and_then(|share| u8::try_from(share).ok()).unwrap_or(0),
             slow_start: slow_start.map_or(Span::from_secs(30), Span::from_nanos),

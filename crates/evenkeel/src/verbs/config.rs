@@ -45,7 +45,7 @@ pub fn main(args: Args) -> ExitCode {
             ExitCode::SUCCESS
         }
         Err(told) => {
-            eprint!("{told}");
+            told.print();
             ExitCode::FAILURE
         }
     }

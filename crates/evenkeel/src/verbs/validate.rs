@@ -24,7 +24,7 @@ pub fn main(args: Args) -> ExitCode {
     if args.json {
         println!("{:#}", told.json());
     } else {
-        eprint!("{told}");
+        told.print();
         println!("{}", summary(&args.file.display().to_string(), &told, good));
     }
     if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
