@@ -127,6 +127,7 @@ impl<'a> Player<'a> {
         self.now = self.now.max(now);
         if self.director.deadline().is_some_and(|deadline| deadline <= now) {
             self.tell(Input::Tick);
+            assert!(self.director.deadline().is_none_or(|next| next > now), "a tick is done when it is done");
         }
         for at in 0..self.asked.len() {
             let (probe, of) = (&self.asked[at].probe, self.asked[at].check);

@@ -133,6 +133,10 @@ impl World {
 
     pub(crate) fn tell(&mut self, input: Input) -> Step {
         self.director.handle(self.now, input.clone());
+        assert!(
+            self.director.deadline().is_none_or(|next| next > self.now),
+            "no tick leaves another for now"
+        );
         self.told = Some(input);
         Step::Told
     }
