@@ -132,8 +132,7 @@ impl Pool {
         for ((of, server), &because) in config.servers.iter().zip(&mut self.servers).zip(&self.because) {
             let duty = because.duty();
             if duty == Duty::Serve {
-                let whole = serving == 1 || of.backup || !because.is_return();
-                server.ramp.serves(now, whole);
+                server.ramp.serves(now, of.backup || !because.is_return());
             } else {
                 server.ramp.rests(because.chills());
             }
@@ -142,7 +141,7 @@ impl Pool {
                 name: of.name.clone(),
                 address: of.address.clone(),
                 duty,
-                weight: server.ramp.share(now, of.weight, config.slow_start),
+                weight: server.ramp.share(now, of.weight, config.slow_start, serving == 1),
                 backup: of.backup,
                 spare: because == Because::BackupRests,
                 avoid: server.avoid(),

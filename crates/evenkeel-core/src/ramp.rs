@@ -23,21 +23,19 @@ impl Ramp {
         self.start = None;
     }
 
-    /// It serves; `whole` if it is needed with all of its weight at once.
-    pub(crate) fn serves(&mut self, now: Time, whole: bool) {
-        if std::mem::take(&mut self.cold) {
+    /// It serves; with all of its weight at once if others are in need of it.
+    pub(crate) fn serves(&mut self, now: Time, needed: bool) {
+        if std::mem::take(&mut self.cold) && !needed {
             self.start = Some(now);
-        }
-        if whole {
-            self.start = None;
         }
     }
 
-    /// The share of the work at `now`, in 256ths of a unit of weight.
-    pub(crate) fn share(&mut self, now: Time, weight: u16, slow_start: Span) -> u32 {
+    /// The share of the work at `now`, in 256ths of a unit of weight. Alone it is all of it. The climb goes on
+    /// meanwhile: the next one to come back is as cold, and must not find the first with ten times its weight.
+    pub(crate) fn share(&mut self, now: Time, weight: u16, slow_start: Span, alone: bool) -> u32 {
         let full = u64::from(weight) * 256;
         self.start = self.start.filter(|&start| now.since(start) < slow_start);
-        let Some(start) = self.start else { return full as u32 };
+        let Some(start) = self.start.filter(|_| !alone) else { return full as u32 };
         // In u128, because a slow start of weeks times a weight of 65535 does not fit into less.
         let way = u128::from(slow_start.as_nanos());
         let climbed = u128::from(full_second(now).since(start).as_nanos());
