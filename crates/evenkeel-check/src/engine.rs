@@ -2,6 +2,7 @@
 
 mod asker;
 mod flights;
+mod holds;
 mod outbox;
 mod roster;
 mod stats;

@@ -4,6 +4,7 @@
 //! The rule that keeps a starved checker honest: a deadline is judged only after a poll that *began after* the
 //! deadline, succeeded, and was drained. Then silence is the server's and not ours.
 
+use super::holds::Holds;
 use super::outbox::Outbox;
 use super::roster::{NONE, Roster, State};
 use super::stats::{Counters, add};
@@ -39,6 +40,7 @@ pub(super) struct Asker {
     pub(super) free_flights: Vec<u32>,
     /// Whose a descriptor is, by its number.
     pub(super) owners: Vec<Owner>,
+    pub(super) holds: Holds,
     pub(super) partings: HashMap<RawFd, Parting>,
     pub(super) farewells: BTreeSet<(Time, RawFd)>,
     /// Entries whose time has come.
@@ -69,6 +71,10 @@ pub(super) enum Owner {
     Nobody,
     Flight(u32),
     Parting,
+    /// Kept between two probes of an entry.
+    Kept(u32),
+    /// Held idle for an entry.
+    Wire(u32),
 }
 
 /// The last time that we came late.
@@ -130,6 +136,7 @@ impl Asker {
             flights: Vec::new(),
             free_flights: Vec::new(),
             owners: Vec::new(),
+            holds: Holds::default(),
             partings: HashMap::new(),
             farewells: BTreeSet::new(),
             ready: VecDeque::new(),
@@ -239,6 +246,8 @@ impl Asker {
             match self.owners.get(fd).copied().unwrap_or(Owner::Nobody) {
                 Owner::Flight(flight) => self.advance(flight, events, clock),
                 Owner::Parting => self.part_further(fd as RawFd, events),
+                Owner::Kept(entry) => self.kept_ready(entry, fd as RawFd, events),
+                Owner::Wire(entry) => self.wire_ready(entry, fd as RawFd, events),
                 Owner::Nobody if fd as RawFd == self.bell.fd() => self.bell.hush(),
                 // A socket that waits for its next use tells of the end of its last one.
                 Owner::Nobody => {}

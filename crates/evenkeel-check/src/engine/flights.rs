@@ -44,7 +44,21 @@ impl Asker {
         }
         add(&self.counters.probes, 1);
         let class = self.roster.class(entry);
-        let address = &self.roster.places[place as usize].address;
+        if class.plan.reuse()
+            && let Some(held) = self.kept(entry)
+        {
+            let class = self.roster.class(entry);
+            let talk = Talk::resume(&class.plan, held, &class.timing);
+            let index = self.board(Flight { talk, entry, began: now });
+            self.advance(index, WRITABLE, Clock { now: sys::now(), doubt: false });
+            return;
+        }
+        self.launch_fresh(entry, now);
+    }
+
+    fn launch_fresh(&mut self, entry: u32, now: Time) {
+        let class = self.roster.class(entry);
+        let address = &self.roster.place(entry).address;
         match Talk::begin(&class.plan, address, &class.timing, &mut self.sockets, false) {
             Ok(talk) => {
                 // A unix socket connects at once, and no edge tells of it.
@@ -60,21 +74,27 @@ impl Asker {
 
     /// A probe has its evidence.
     pub(super) fn finish(&mut self, index: u32, evidence: Evidence, now: Time) {
-        let Some(flight) = self.disembark(index) else { return };
+        let Some(Flight { talk, entry, began }) = self.disembark(index) else { return };
         let passed = evidence.verdict.passed();
-        if let Some(parting) = flight.talk.leave(passed, now, &mut self.sockets) {
+        let (reused, plan) = (talk.reused(), self.roster.class(entry).plan.clone());
+        let over = if passed && plan.reuse() { self.keep(entry, talk) } else { Some(talk) };
+        if let Some(parting) = over.and_then(|talk| talk.leave(passed, now, &mut self.sockets)) {
             self.park(parting);
         }
-        let source = &mut self.roster.entries[flight.entry as usize];
-        let absent = flight.began < self.stall.until && self.stall.length >= ABSENT;
-        if absent && source.repeats < REPEATS && doubtful(&evidence) {
-            source.repeats += 1;
+        let source = &mut self.roster.entries[entry as usize];
+        let absent = began < self.stall.until && self.stall.length >= ABSENT;
+        let excused = absent && source.repeats < REPEATS && doubtful(&evidence);
+        if !passed && (reused || excused) {
+            source.repeats += u8::from(!reused);
             source.state = State::Ready;
             add(&self.counters.repeated, 1);
-            self.ready.push_front(flight.entry);
+            self.ready.push_front(entry);
             return;
         }
-        self.conclude(flight.entry, evidence, now);
+        if passed && plan.tripwire() {
+            self.stretch(entry, now);
+        }
+        self.conclude(entry, evidence, now);
     }
 
     /// Tells the sources, and lets the next one ask at this place.
@@ -144,6 +164,7 @@ impl Asker {
         self.outbox.forget(this.server, this.check);
         self.wheel.clear(entry);
         self.fails.remove(&entry);
+        self.let_go(entry);
         let index = self.roster.places[place as usize].flight;
         let lead = self.flights.get(index as usize).is_some_and(|flight| {
             flight.as_ref().is_some_and(|flight| state == State::Flying && flight.entry == entry)
@@ -185,7 +206,7 @@ impl Asker {
         }
     }
 
-    fn park(&mut self, parting: Parting) {
+    pub(super) fn park(&mut self, parting: Parting) {
         let fd = parting.fd();
         self.own(fd, Owner::Parting);
         self.farewells.insert((parting.until(), fd));
@@ -217,7 +238,7 @@ impl Asker {
         Some(flight)
     }
 
-    fn own(&mut self, fd: RawFd, owner: Owner) {
+    pub(super) fn own(&mut self, fd: RawFd, owner: Owner) {
         let fd = fd as usize;
         if self.owners.len() <= fd {
             self.owners.resize(fd + 1, Owner::Nobody);
@@ -234,6 +255,12 @@ impl Asker {
 /// What a change without an outcome says if no fail is kept that would explain it.
 pub(super) fn nothing_heard() -> Evidence {
     let reason = Reason::soft(Layer::L7, Mark::Timeout, "no pass for too long");
+    Evidence::plain(Verdict::Fail(reason), Span::ZERO)
+}
+
+/// What a tripped wire says.
+pub(super) fn wire_lost() -> Evidence {
+    let reason = Reason::hard(Layer::L4, Mark::Refused, "held connection lost");
     Evidence::plain(Verdict::Fail(reason), Span::ZERO)
 }
 

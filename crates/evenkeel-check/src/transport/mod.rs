@@ -54,6 +54,16 @@ impl Plan {
         matches!(self.spec.transport, Transport::HalfOpen)
     }
 
+    /// Whether the check's connection is kept between probes.
+    pub(crate) fn reuse(&self) -> bool {
+        matches!(&self.spec.transport, Transport::Stream(stream) if stream.reuse)
+    }
+
+    /// Whether an idle connection is held beside the probes.
+    pub(crate) fn tripwire(&self) -> bool {
+        matches!(&self.spec.transport, Transport::Stream(stream) if stream.tripwire)
+    }
+
     fn lane(&self, address: &Address) -> Lane {
         match &self.spec.transport {
             _ if matches!(address, Address::Unix(_) | Address::Name(..)) => Lane::Plain,

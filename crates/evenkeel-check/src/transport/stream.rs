@@ -4,6 +4,11 @@
 //! Time is charged only while the ball is in the server's court. What the kernel noted (`TCP_INFO`) is believed
 //! more than the moment at which we got round to looking.
 
+mod account;
+mod keeping;
+
+pub(crate) use keeping::{Held, Sign};
+
 use super::parting::Parting;
 use super::record::Record;
 use super::sockets::{Lane, Sockets};
@@ -12,10 +17,10 @@ use super::{Clock, Plan, half_open, reasons};
 use crate::dialogue::transcript::Line;
 use crate::dialogue::{End, HEARD_MAX, Step, Turn};
 use crate::sys::{self, BROKEN, Errno, PEER_CLOSED, READABLE, WRITABLE};
+use account::JIFFY;
 use evenkeel_core::config::{Address, Timing};
 use evenkeel_core::evidence::{Evidence, Phases, Reason, Verdict};
 use evenkeel_core::{Span, Time};
-use std::ops::Range;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
 
@@ -41,12 +46,16 @@ pub(crate) struct Talk {
     heard: Vec<u8>,
     end: End,
     tls: Option<Box<Session>>,
+    /// Probes that used this connection before.
+    uses: u8,
     record: Option<Box<Record>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
     Connecting,
+    /// The connection is an old one.
+    Resuming,
     Shaking,
     Talking,
 }
@@ -54,12 +63,8 @@ enum Stage {
 /// Why it failed, and the errno behind it.
 type Failure = (Reason, Option<Errno>);
 
-/// What evidence keeps of the bytes that decided.
-const SAMPLE_MAX: usize = 160;
 /// Sends in one conversation; more is a dialogue that runs in a circle.
 const SENDS_MAX: usize = 1_000;
-/// The kernel counts some of its times in ticks of up to 10 ms (`CONFIG_HZ=100`).
-const JIFFY: Span = Span::from_millis(10);
 
 impl Talk {
     /// Begins to connect. An error is the whole finding.
@@ -101,6 +106,7 @@ impl Talk {
             heard: Vec::new(),
             end: End::Open,
             tls: None,
+            uses: 0,
             record: record.then(|| Box::new(Record::new())),
         })
     }
@@ -129,6 +135,7 @@ impl Talk {
                 Ok(None) if self.stage != Stage::Connecting => self.talking(events, clock, scratch),
                 other => other,
             },
+            Stage::Resuming => self.resuming(clock, scratch),
             Stage::Shaking | Stage::Talking => self.talking(events, clock, scratch),
         };
         match failed {
@@ -143,7 +150,7 @@ impl Talk {
         let verdict = match self.stage {
             Stage::Connecting => Verdict::Fail(reasons::connect_timeout()),
             Stage::Shaking => Verdict::Fail(reasons::silent(true, 0, self.timeout)),
-            Stage::Talking => {
+            Stage::Resuming | Stage::Talking => {
                 self.end = End::Deadline;
                 let verdict = self.converse().unwrap_or_else(|(reason, _)| Some(Verdict::Fail(reason)));
                 let silent = reasons::silent(false, self.heard.len(), self.timeout);
@@ -389,13 +396,6 @@ impl Talk {
         Ok(())
     }
 
-    fn note_sent(&mut self, now: Time) {
-        let before = self.charged;
-        self.charge(now);
-        self.phases.send = Some(self.phases.send.unwrap_or_default() + (self.charged - before));
-        self.said = self.charged;
-    }
-
     fn flush(&mut self) -> Result<(), Failure> {
         while !self.unsent.is_empty() {
             match sys::send(self.fd.as_raw_fd(), &self.unsent) {
@@ -418,45 +418,6 @@ impl Talk {
                 Err((reasons::broken_off(self.stage == Stage::Shaking, true, self.heard.len()), Some(errno)))
             }
         }
-    }
-
-    /// When the event that we see now really came.
-    fn arrived(&self, clock: Clock, connect: bool) -> Time {
-        let times = if clock.doubt { sys::kernel_times(self.fd()) } else { None };
-        let Some(times) = times else { return clock.now };
-        let ago = if times.last_heard > JIFFY { times.last_heard } else { Span::ZERO };
-        let noticed = Time::from_nanos(clock.now.as_nanos().saturating_sub(ago.as_nanos()));
-        if connect && !times.retransmitted && times.round_trip > Span::ZERO {
-            return noticed.min(self.mark + times.round_trip);
-        }
-        noticed.max(self.mark)
-    }
-
-    fn charge(&mut self, until: Time) {
-        self.charged = self.charged + until.since(self.mark);
-        self.mark = self.mark.max(until);
-    }
-
-    fn evidence(&mut self, verdict: Verdict, errno: Option<Errno>) -> Evidence {
-        if let Some(first) = self.phases.first_byte {
-            self.phases.body = Some(self.charged - self.said - first);
-        }
-        // A pass explains itself, unless somebody is looking.
-        let nothing = self.heard.is_empty() || (verdict.passed() && self.record.is_none());
-        let sample = if nothing { Box::default() } else { self.sample() };
-        Evidence { verdict, took: self.charged, phases: self.phases, errno, sample }
-    }
-
-    fn sample(&self) -> Box<[u8]> {
-        let bytes = &self.heard[self.decided()];
-        bytes[..bytes.len().min(SAMPLE_MAX)].into()
-    }
-
-    /// Which of the bytes heard decided.
-    fn decided(&self) -> Range<usize> {
-        let turn = Turn { peer: None, sent: self.sent, heard: &self.heard, end: self.end };
-        let range = self.plan.spec.dialogue.decided_by(turn);
-        if self.heard.get(range.clone()).is_some() { range } else { 0..self.heard.len() }
     }
 }
 
