@@ -98,6 +98,7 @@ impl Daemon {
             return Err(Error::Plane(failed));
         }
         daemon.applied = daemon.director.table().version;
+        warn(&daemon.loaded.told);
         let listens = listens(&daemon.loaded.config);
         daemon.tell(now, Fact::Started { listens }, None);
         daemon.ask();
@@ -236,7 +237,8 @@ impl Daemon {
     }
 
     fn try_reload(&mut self, now: Time, events: &mut Vec<Event>) -> Result<(), Vec<String>> {
-        let loaded = config::load(&self.file, Some(&self.loaded)).map_err(|told| errors(&told))?;
+        let loaded = config::load(&self.file, Some(&self.loaded)).map_err(|told| lines(&told, true))?;
+        warn(&loaded.told);
         // The director is a value: what would come of the config is seen before anything is committed to it.
         let mut director = self.director.clone();
         let said = director.handle(now, Input::Config(setup::resolved(&loaded.config, &self.resolved)));
@@ -282,9 +284,16 @@ fn servers(config: &Config) -> BTreeMap<ServerId, String> {
     config.pools.iter().flat_map(of).collect()
 }
 
-/// Each error in a line of its own: `evenkeel.conf:3:5: unknown word "balnce", did you mean "balance"?`.
-fn errors(told: &config::Told) -> Vec<String> {
-    let errors = told.diagnostics.iter().filter(|diagnostic| diagnostic.is_error());
+/// Writes the warnings of a config to the log.
+fn warn(told: &config::Told) {
+    for line in lines(told, false) {
+        tracing::warn!("{line}");
+    }
+}
+
+/// Each error, or each warning, in a line: `evenkeel.conf:3:5: unknown word "balnce", did you mean "balance"?`.
+fn lines(told: &config::Told, errors: bool) -> Vec<String> {
+    let wanted = told.diagnostics.iter().filter(|diagnostic| diagnostic.is_error() == errors);
     let line = |diagnostic: &evenkeel_syntax::Diagnostic| {
         let place = diagnostic.place.and_then(|place| Some((told.files.get(place.file as usize)?, place)));
         match place {
@@ -294,5 +303,5 @@ fn errors(told: &config::Told) -> Vec<String> {
             None => diagnostic.message.clone(),
         }
     };
-    errors.map(line).collect()
+    wanted.map(line).collect()
 }

@@ -73,9 +73,6 @@ pub enum Error {
 /// Runs until a signal ends it.
 pub fn run(options: &Options) -> Result<(), Error> {
     let loaded = config::load(&options.file, None).map_err(Error::Config)?;
-    if !loaded.told.diagnostics.is_empty() {
-        eprintln!("{}", loaded.told.to_string().trim_end());
-    }
     let taken = options.socket.as_deref().map(socket::take).transpose().map_err(Error::Socket)?;
     let (desk, queue) = sync_channel(QUEUE);
     let mut daemon = Daemon::start(options, loaded, &desk)?;

@@ -312,6 +312,21 @@ fn a_name_that_does_not_resolve_leaves_its_server_unknown_and_the_others_serving
 }
 
 #[test]
+fn a_name_that_resolves_is_served_at_its_address() {
+    // Where the system says that localhost is: 127.0.0.1 or ::1.
+    let first = std::net::ToSocketAddrs::to_socket_addrs("localhost:0").unwrap().next().unwrap();
+    let free = std::net::TcpListener::bind(first).unwrap().local_addr().unwrap();
+    let (here, listen) = (Server::at(free, "here"), free_address());
+    let more = format!("    server here localhost:{}\n", free.port());
+    let daemon = Daemon::start(&config(listen, &[], &more));
+    daemon.until_server("web", "here", "up", "serving");
+    assert_eq!(get(listen, "/").unwrap().1, "here");
+    let row = daemon.json(&["status", "web"])["servers"][0].clone();
+    assert_eq!(row["address"], format!("localhost:{}", free.port()));
+    assert_eq!(row["resolved"], here.address.to_string());
+}
+
+#[test]
 fn a_stop_waits_for_no_idle_connection_and_a_second_signal_for_nothing() {
     use std::io::{Read, Write};
     let (a, listen) = (Server::start("a"), free_address());

@@ -43,12 +43,12 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) fn start(name: &'static str) -> Server {
-        let mut server = Server {
-            address: free_address(),
-            name,
-            mood: Arc::new(AtomicU8::new(Mood::Well as u8)),
-            open: None,
-        };
+        Server::at(free_address(), name)
+    }
+
+    pub(crate) fn at(address: SocketAddr, name: &'static str) -> Server {
+        let mood = Arc::new(AtomicU8::new(Mood::Well as u8));
+        let mut server = Server { address, name, mood, open: None };
         server.open();
         server
     }
