@@ -20,6 +20,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use tally::Tally;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
 /// Shows what evenkeel does: servers that fail, traffic that does not.
@@ -262,7 +263,7 @@ impl Users {
             let local = tokio::task::LocalSet::new();
             local.block_on(&runtime, async {
                 let interrupted = tokio::task::spawn_local(async move {
-                    if tokio::signal::ctrl_c().await.is_ok() {
+                    if interrupted().await.is_ok() {
                         stop.store(true, Ordering::Relaxed);
                     }
                 });
@@ -291,6 +292,18 @@ impl Users {
             heard(&answer);
         }
     }
+}
+
+/// Waits for Ctrl-C, for a polite end, or for the terminal to go.
+async fn interrupted() -> std::io::Result<()> {
+    let mut end = signal(SignalKind::terminate())?;
+    let mut gone = signal(SignalKind::hangup())?;
+    tokio::select! {
+        pressed = tokio::signal::ctrl_c() => pressed?,
+        _ = end.recv() => {}
+        _ = gone.recv() => {}
+    }
+    Ok(())
 }
 
 fn length(word: &str) -> Result<Duration, String> {

@@ -55,9 +55,12 @@ impl Picture {
     pub(super) fn draw(&self, coloured: bool) -> String {
         let mut out = format!("{:16}{}\n", "", paint(&self.scale(), Tone::Dim, coloured));
         for row in &self.rows {
-            let cells: String = row.cells.iter().map(|cell| paint_cell(*cell, coloured)).collect();
+            let used = row.cells.iter().rposition(|cell| *cell != ' ').map_or(0, |last| last + 1);
+            let runs = row.cells[..used].chunk_by(|one, other| tone(*one) == tone(*other));
+            let cells: String =
+                runs.map(|run| paint(&run.iter().collect::<String>(), tone(run[0]), coloured)).collect();
             let what = paint(&format!("{:8}", row.what), Tone::Dim, coloured);
-            out.push_str(&format!("{:7} {what}{}\n", row.name, cells.trim_end()));
+            out.push_str(&format!("{:7} {what}{cells}\n", row.name));
         }
         let legend =
             "checks: + pass  x refused  t timeout  w wrong answer     serves: # yes  ~ draining  - out";
@@ -86,15 +89,14 @@ impl Picture {
     }
 }
 
-fn paint_cell(cell: char, coloured: bool) -> String {
-    let tone = match cell {
+fn tone(cell: char) -> Tone {
+    match cell {
         '#' | '+' => Tone::Good,
         '~' | '?' => Tone::Fair,
         '-' => Tone::Dim,
         ' ' => Tone::Plain,
         _ => Tone::Bad,
-    };
-    paint(&cell.to_string(), tone, coloured)
+    }
 }
 
 #[cfg(test)]
