@@ -158,8 +158,8 @@ fn config(front: SocketAddr, servers: &[Server]) -> String {
         rows.push_str(&row);
     }
     format!(
-        "service web {{\n    listen {front} http\n    pool web\n    retry 1 on connect reset timeout 503\n    \
-         timeout first-byte 500ms\n}}\npool web {{\n{rows}    balance least\n    slow-start 2s\n    \
+        "service web {{\n    listen {front} http\n    pool web\n    retry 2 on connect reset timeout 503\n    \
+         timeout first-byte 1s\n}}\npool web {{\n{rows}    balance least\n    slow-start 2s\n    \
          check http /health every 500ms timeout 200ms fast 200ms\n}}\n"
     )
 }
