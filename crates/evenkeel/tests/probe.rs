@@ -69,6 +69,7 @@ fn refused() {
     let found = failed(&["127.0.0.1:1", "http"]);
     assert_eq!((&found["reason"], &found["kind"]), (&Value::from("L4 refused"), &Value::from("hard")));
     assert_eq!(found["errno"], libc::ECONNREFUSED);
+    assert!(found["took_ns"].as_u64().unwrap() > 0, "{found}");
     let (code, out, _) = evenkeel(&["probe", "127.0.0.1:1"]);
     assert_eq!(code, 1);
     assert!(out.ends_with(

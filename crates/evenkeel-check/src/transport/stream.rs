@@ -196,8 +196,8 @@ impl Talk {
                 error if half_open::answered(error) && self.plan.half_open() => {}
                 0 => {}
                 error => {
-                    let arrived = self.arrived(clock, true);
-                    self.charge(arrived);
+                    // Of a connection that never was the kernel keeps no times.
+                    self.charge(clock.now);
                     self.phases.connect = Some(self.charged);
                     let reason = match error {
                         libc::ECONNRESET | libc::EPIPE => reasons::broken_off(false, true, 0),
