@@ -42,8 +42,8 @@ fn choose_best(
         for at in (0..standings.len()).filter(|&at| able(at) && standings[at] == tier) {
             found = true;
             because[at] = match servers[at].intents.wish() {
-                Wish::ForceUp => Because::ForcedUp,
                 _ if backups => Because::BackupServes,
+                Wish::ForceUp => Because::ForcedUp,
                 _ => serves,
             };
         }

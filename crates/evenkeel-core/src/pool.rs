@@ -132,7 +132,7 @@ impl Pool {
         for ((of, server), &because) in config.servers.iter().zip(&mut self.servers).zip(&self.because) {
             let duty = because.duty();
             if duty == Duty::Serve {
-                server.ramp.serves(now, of.backup || !because.is_return());
+                server.ramp.serves(now, !because.is_return());
             } else {
                 server.ramp.rests(because.chills());
             }

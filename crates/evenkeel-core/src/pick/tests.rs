@@ -102,7 +102,8 @@ fn nobody_is_picked_who_should_not_be() {
 fn the_keys_of_a_server_that_left_are_the_only_ones_to_move() {
     let most_moved_of_others = [(Balance::Hash(HashKey::Source), 0), (Balance::Maglev(HashKey::Source), 300)];
     for (balance, most) in most_moved_of_others {
-        let whole = table(&balance, &[1; 10]);
+        // One more than the smallest table of `maglev` is made for: its size must not change with who serves.
+        let whole = table(&balance, &[1; 17]);
         let mut less = whole.clone();
         less.rows[7].duty = Duty::Out(Sessions::Keep);
         let (mut before, mut after) = (Picker::new(&whole, None), Picker::new(&less, None));
@@ -112,7 +113,7 @@ fn the_keys_of_a_server_that_left_are_the_only_ones_to_move() {
             home != Some(7) && home != after.pick(&ask)
         };
         let count = (0..10_000).filter(moved).count();
-        assert!(count <= most, "{balance:?}: {count} of 9000");
+        assert!(count <= most, "{balance:?}: {count} of 10000");
     }
 }
 
