@@ -71,6 +71,7 @@ impl Exchange<'_> {
         let sizes = Limits { size: limits.head_size as usize, fields: usize::from(limits.head_fields) };
         let mut total = worker.unhold(held);
         let mut seen = 0;
+        let mut watch = false;
         loop {
             if total > 0 {
                 let read = {
@@ -85,20 +86,31 @@ impl Exchange<'_> {
                 *held = worker.hold(HEADROOM, HEADROOM + total);
                 seen = total;
             }
-            total = match self.hear(link, held, READ).await {
+            total = match self.hear(link, held, READ, watch).await {
                 Ok(0) => return Err(self.closed(link, seen == 0)),
                 Ok(total) => total,
                 Err(Deaf::Reset) => return Err(self.closed(link, seen == 0)),
                 Err(Deaf::Stop(Stop::Cut)) => return Err(Said::Failed(Failure::Reset)),
+                Err(Deaf::Stop(Stop::Deadline)) if self.client.worker.slots.now() < self.due.get() => {
+                    self.client.slot.until(self.due.get());
+                    watch = true;
+                    0
+                }
                 Err(Deaf::Stop(Stop::Deadline)) => return Err(self.late(link)),
                 Err(Deaf::Stop(Stop::Quit) | Deaf::ClientLeft) => return Err(Said::Broken(After::Reset)),
             };
         }
     }
 
-    /// Waits for the server, and notices meanwhile if the client is gone. While the request's body is on its
+    /// Waits for the server, and with `watch` notices meanwhile if the client is gone. While the request's body is on its
     /// way it is the upload that keeps the time: the client may be the slow one.
-    async fn hear(&self, link: &Link, held: &mut Option<Chunk>, most: usize) -> Result<usize, Deaf> {
+    async fn hear(
+        &self,
+        link: &Link,
+        held: &mut Option<Chunk>,
+        most: usize,
+        watch: bool,
+    ) -> Result<usize, Deaf> {
         let client = self.client;
         std::future::poll_fn(|cx| {
             match client.worker.poll_fill(cx, &link.socket, held, most) {
@@ -111,7 +123,7 @@ impl Exchange<'_> {
                 Some(stop) => return Poll::Ready(Err(Deaf::Stop(stop))),
                 None => {}
             }
-            if client.socket.poll_heard(cx) == Poll::Ready(Heard::Reset) {
+            if watch && client.socket.poll_heard(cx) == Poll::Ready(Heard::Reset) {
                 return Poll::Ready(Err(Deaf::ClientLeft));
             }
             Poll::Pending
@@ -234,7 +246,7 @@ impl Exchange<'_> {
                 return Ok(());
             }
             slot.within(limit);
-            let count = match self.hear(link, &mut None, most).await {
+            let count = match self.hear(link, &mut None, most, true).await {
                 Ok(0) if rest.body.may_end() => return Ok(()),
                 Ok(0) | Err(Deaf::Reset) => {
                     link.server.numbers().resets.add();

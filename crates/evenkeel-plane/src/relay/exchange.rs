@@ -15,6 +15,7 @@ use super::upstream::{Pool, Server};
 use super::worker::Local;
 use evenkeel_core::config::{Balance, HashKey};
 use evenkeel_core::hash::of_bytes;
+use evenkeel_core::time::Span;
 use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::pin::pin;
@@ -34,6 +35,8 @@ pub(super) struct Exchange<'a> {
     pub(super) body: RefCell<Body>,
     /// When the tries have to end, on the worker's clock.
     pub(super) overall: u64,
+    /// When the answer has to begin, on the worker's clock.
+    pub(super) due: Cell<u64>,
     pool: Rc<Pool>,
     key: u64,
     tries: RefCell<Tries>,
@@ -63,6 +66,8 @@ pub(super) enum Outcome {
     Failed(Failure),
 }
 
+/// After this the client is watched while the server lets it wait.
+const GLANCE: Span = Span::from_millis(100);
 /// Seconds after which a client may come back to a service that nobody serves.
 const RETRY_AFTER: u32 = 2;
 
@@ -82,6 +87,7 @@ pub(super) async fn run(client: &Client, incoming: Incoming) -> After {
         sent: RefCell::new(incoming.sent),
         kept: Cell::new(true),
         body: RefCell::new(incoming.body),
+        due: Cell::new(0),
         pool,
         key,
         tries: RefCell::default(),
@@ -223,10 +229,13 @@ impl Exchange<'_> {
         self.sent.borrow().is_empty() && self.body.borrow().is_done()
     }
 
-    /// From here on it is the server that lets us wait.
+    /// From here on it is the server that lets us wait. Most answers come before anybody has to look whether the
+    /// client is still there, which is dearer than it seems: it registers with the runtime.
     pub(super) fn await_answer(&self) {
         let slot = &self.client.slot;
-        slot.until(slot.after(self.local.service.limits.first_byte).min(self.overall));
+        let due = slot.after(self.local.service.limits.first_byte).min(self.overall);
+        self.due.set(due);
+        slot.until(slot.after(GLANCE).min(due));
     }
 
     fn pick(&self, pool: &Pool, tries: &Tries) -> Option<Rc<Server>> {

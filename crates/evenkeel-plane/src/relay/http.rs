@@ -98,25 +98,28 @@ pub(super) async fn serve(
 impl Client {
     /// The service as it is now, as long as it is.
     pub(super) fn local(&self) -> Rc<Local> {
-        let picture = self.worker.picture();
-        if self.generation.replace(picture.generation) != picture.generation {
-            let now = self.worker.service(&picture, &self.local.borrow().service.name);
-            self.orphan.set(now.is_none());
-            if let Some(now) = now {
-                *self.local.borrow_mut() = now;
-            }
-        }
+        self.follow();
         self.local.borrow().clone()
     }
 
-    fn is_orphan(&self) -> bool {
-        self.local();
-        self.orphan.get()
+    /// Looks whether something changed: one comparison, unless it did.
+    fn follow(&self) {
+        let generation = self.worker.shared.generation();
+        if self.generation.replace(generation) == generation {
+            return;
+        }
+        let picture = self.worker.picture();
+        let now = self.worker.service(&picture, &self.local.borrow().service.name);
+        self.orphan.set(now.is_none());
+        if let Some(now) = now {
+            *self.local.borrow_mut() = now;
+        }
     }
 
     /// No further request is taken: the relay ends, or the service was removed.
     pub(super) fn is_last(&self) -> bool {
-        self.worker.is_ending() || self.is_orphan()
+        self.follow();
+        self.orphan.get() || self.worker.is_ending()
     }
 
     /// The next request's head. `kept`: there was one before.
