@@ -27,8 +27,12 @@ impl Maker<'_> {
             self.error(error.label("needs a `listen ADDRESS:PORT`"));
         }
         let routes = self.routes(line);
-        let retry = self.retry(line, defaults);
-        self.needs_http(line, defaults, &listen, &routes, &retry);
+        let mut retry = self.retry(line, defaults);
+        if line.find("retry").is_none() && listen.iter().any(|listen| listen.protocol == Protocol::Tcp) {
+            // What the defaults say of statuses is said to those services that see them.
+            retry.statuses.clear();
+        }
+        self.needs_http(line, &listen, &routes, &retry);
         let service = Service {
             name: name.text.as_str().into(),
             listen,
@@ -172,7 +176,6 @@ impl Maker<'_> {
     fn needs_http(
         &mut self,
         line: &Reading<'_>,
-        defaults: Option<&Reading<'_>>,
         listen: &[Listen],
         routes: &[(Route, Place)],
         retry: &Retry,
@@ -190,9 +193,7 @@ impl Maker<'_> {
         if let Some((_, place)) = routes.iter().find(|(route, _)| !route.prefix.is_empty()) {
             tell(*place, "a route");
         }
-        let own = line.find("retry").is_some() || defaults.is_none_or(|all| all.find("retry").is_none());
         if let Some(word) = line.find("retry").and_then(|line| status_word(line))
-            && own
             && !retry.statuses.is_empty()
         {
             tell(word.place, "a retry of statuses");
