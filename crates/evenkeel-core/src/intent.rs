@@ -42,11 +42,13 @@ pub enum Origin {
     Operator,
     /// The agent on the server's host.
     Agent,
+    /// The resolver: the server's name leads elsewhere. Never kept over a restart, for nobody would take it back.
+    Names,
 }
 
 /// The standing wishes for one server, one per origin.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Intents([Option<Intent>; 2]);
+pub(crate) struct Intents([Option<Intent>; 3]);
 
 impl Intents {
     /// Takes a wish. Tells whether anything is different now.

@@ -28,7 +28,7 @@ pub enum Count {
     One,
     /// At most once.
     Maybe,
-    /// Once at least.
+    /// Once at least; a directive whose head is its plural will do as well: `servers` for `server`.
     Some,
     /// As often as one likes; the order among those of one head is kept.
     Any,

@@ -226,7 +226,8 @@ impl Reader<'_> {
             .flat_map(|group| group.iter())
             .filter(|form| matches!(form.count, Count::One | Count::Some))
         {
-            if tried.contains(&form.head) || told.contains(&form.head) {
+            let done = |head: &&str| *head == form.head || head.strip_suffix('s') == Some(form.head);
+            if tried.iter().any(done) || told.contains(&form.head) {
                 continue;
             }
             told.push(form.head);

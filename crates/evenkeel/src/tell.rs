@@ -120,16 +120,76 @@ pub enum Fact {
         /// Which pool.
         pool: String,
     },
-    /// A name's address changed, or why it has none.
+    /// What is known of a name changed.
     Resolved {
-        /// As it stands in the config, with its port.
+        /// As it stands in the config.
         name: String,
-        /// Its address.
+        /// Its addresses, by the last good answer; those with a port came with one.
+        addresses: Vec<String>,
+        /// Why the latest question brought nothing. The addresses are kept.
         #[serde(skip_serializing_if = "Option::is_none")]
-        address: Option<String>,
-        /// Why it has none.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        reason: Option<String>,
+        trouble: Option<String>,
+    },
+    /// A name has a new address. It is probed before it serves.
+    Arrives {
+        /// Its pool.
+        pool: String,
+        /// As it stands in the config.
+        server: String,
+        /// The name that was asked for.
+        name: String,
+        /// The address, with its port.
+        address: String,
+    },
+    /// Another address has taken the place of one, which is drained.
+    Moved {
+        /// Its pool.
+        pool: String,
+        /// As it stands in the config.
+        server: String,
+        /// The name that was asked for.
+        name: String,
+        /// Before.
+        from: String,
+        /// After.
+        to: String,
+    },
+    /// A name no longer has an address. It is drained.
+    Leaves {
+        /// Its pool.
+        pool: String,
+        /// As it stands in the config.
+        server: String,
+        /// The name that was asked for.
+        name: String,
+        /// The address, with its port.
+        address: String,
+    },
+    /// An answer would take more than half of a pool out: it has to be given twice.
+    Doubted {
+        /// Its pool.
+        pool: String,
+        /// As it stands in the config.
+        server: String,
+        /// The name that was asked for.
+        name: String,
+        /// So many servers would go.
+        going: usize,
+        /// So many are there.
+        present: usize,
+    },
+    /// A name has more addresses than the config allows servers.
+    TooMany {
+        /// Its pool.
+        pool: String,
+        /// As it stands in the config.
+        server: String,
+        /// The name that was asked for.
+        name: String,
+        /// So many addresses.
+        found: usize,
+        /// So many are taken.
+        max: usize,
     },
     /// A reload took a new config.
     Reloaded {
@@ -208,7 +268,9 @@ impl Fact {
         match self {
             Fact::BackupStarted { .. } | Fact::PoolEmpty { .. } => Level::Warn,
             Fact::ReloadRefused { .. } | Fact::PlaneFailed { .. } | Fact::Frozen => Level::Warn,
-            Fact::Resolved { address, .. } if address.is_none() => Level::Warn,
+            Fact::Resolved { trouble: Some(_), .. } | Fact::Doubted { .. } | Fact::TooMany { .. } => {
+                Level::Warn
+            }
             _ => Level::Info,
         }
     }
@@ -216,9 +278,25 @@ impl Fact {
     /// The line of the log, without time and level, for what the daemon itself does.
     fn text(&self) -> String {
         match self {
-            Fact::Resolved { name, address: Some(address), .. } => format!("name {name}: is {address}"),
-            Fact::Resolved { name, reason, .. } => {
-                format!("name {name}: {}", reason.as_deref().unwrap_or("?"))
+            Fact::Resolved { name, addresses, trouble } => resolved(name, addresses, trouble.as_deref()),
+            Fact::Arrives { pool, server, name, address } => {
+                format!(
+                    "pool {pool} server {server}: new address {address} (dns {name}), probed before it serves"
+                )
+            }
+            Fact::Moved { pool, server, name, from, to } => {
+                format!(
+                    "pool {pool} server {server}: address {from} -> {to} (dns {name}), the old one drains"
+                )
+            }
+            Fact::Leaves { pool, server, name, address } => {
+                format!("pool {pool} server {server}: address {address} is gone (dns {name}) and drains")
+            }
+            Fact::Doubted { pool, server, name, going, present } => format!(
+                "pool {pool} server {server}: dns {name} takes {going} of {present} servers out; it must say so twice"
+            ),
+            Fact::TooMany { pool, server, name, found, max } => {
+                format!("pool {pool} server {server}: dns {name} has {found} addresses, {max} are taken")
             }
             Fact::Reloaded { added, removed } => {
                 let part = |word: &str, servers: &[String]| match servers {
@@ -261,6 +339,19 @@ impl Told {
             Level::Info => tracing::info!(object, "{}", self.text),
             Level::Warn => tracing::warn!(object, "{}", self.text),
         }
+    }
+}
+
+fn resolved(name: &str, addresses: &[String], trouble: Option<&str>) -> String {
+    const SHOWN: usize = 8;
+    let mut list = addresses.iter().take(SHOWN).map(String::as_str).collect::<Vec<_>>().join(", ");
+    if addresses.len() > SHOWN {
+        list.push_str(&format!(" and {} more", addresses.len() - SHOWN));
+    }
+    match trouble {
+        None => format!("dns {name}: {list}"),
+        Some(trouble) if addresses.is_empty() => format!("dns {name}: {trouble}"),
+        Some(trouble) => format!("dns {name}: {trouble}; keeps {list}"),
     }
 }
 

@@ -18,6 +18,31 @@ pub struct Status {
     pub services: Vec<Service>,
     /// In the order of the config.
     pub pools: Vec<Pool>,
+    /// Every name that servers are given by, sorted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub names: Vec<Name>,
+}
+
+/// What is known of a name.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Name {
+    /// As it stands in the config.
+    pub name: String,
+    /// `addresses` or `services`.
+    pub ask: String,
+    /// By the last good answer; those with a port came with one.
+    pub addresses: Vec<String>,
+    /// The addresses were seen twice in a row, or are the first.
+    pub confirmed: bool,
+    /// How old the last good answer is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub answered_ago_s: Option<f64>,
+    /// When it is asked for again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_s: Option<f64>,
+    /// Why the latest question brought nothing. The addresses are kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trouble: Option<String>,
 }
 
 /// One service.

@@ -13,6 +13,7 @@ pub(super) fn words(root: &[Reading<'_>], config: &Config) -> String {
         let directive = match line.head() {
             "service" => config.services.iter().find(|of| &*of.name == name).map(|of| service(line, of)),
             "pool" => config.pools.iter().find(|of| &*of.name == name).map(|of| pool(line, of)),
+            "resolver" => Some(resolver(line)),
             // Their effect is in the rest.
             _ => None,
         };
@@ -22,6 +23,14 @@ pub(super) fn words(root: &[Reading<'_>], config: &Config) -> String {
         }
     }
     format(&tree)
+}
+
+fn resolver(line: &Reading<'_>) -> Directive {
+    let mut lines: Vec<Directive> = line.all("nameserver").chain(line.find("search")).map(as_read).collect();
+    for (head, default) in [("ndots", "1"), ("timeout", "2s"), ("attempts", "2")] {
+        lines.push(line.find(head).map_or_else(|| bare(&[head, default]), as_read));
+    }
+    block(line, lines)
 }
 
 fn service(line: &Reading<'_>, service: &Service) -> Directive {
@@ -75,10 +84,13 @@ fn limits(limits: &Limits) -> Vec<Directive> {
 
 fn pool(line: &Reading<'_>, pool: &Pool) -> Directive {
     let mut lines = Vec::new();
-    for server in line.block().iter().filter(|line| matches!(line.head(), "server" | "backup" | "sorry")) {
+    for server in line.block().iter().filter(|line| super::pool::is_server(line)) {
         let mut words = server.directive().words.clone();
         if server.word("weight").is_none() {
             words.extend([Word::new("weight"), Word::new("1")]);
+        }
+        if server.head() == "servers" && server.word("max").is_none() {
+            words.extend([Word::new("max"), Word::new("64")]);
         }
         lines.push(Directive::new(words, None));
     }

@@ -1,6 +1,7 @@
 //! What may stand in a config, as data: services, pools and what they hold. The lines of the checks come from
 //! the checks' own tables.
 
+use super::names;
 use evenkeel_check::words::{COMMON_BLOCK, TIMING_KEYS, kinds};
 use evenkeel_syntax::form::{Count, Form, Shape, Slot};
 use std::sync::LazyLock;
@@ -41,9 +42,9 @@ static ROOT: LazyLock<Vec<&'static [Form]>> = LazyLock::new(|| {
     // Forms refer to each other by `'static`; the lines of the checks are known only at run time, so the pool's
     // form is made once and never freed.
     let block: &'static [&'static [Form]] =
-        Vec::leak(vec![SERVERS, CHECKS.as_slice(), COMMON_BLOCK, POOL_SETTINGS]);
+        Vec::leak(vec![SERVERS, &[names::SERVERS], CHECKS.as_slice(), COMMON_BLOCK, POOL_SETTINGS]);
     let pool = Form { block: Some(block), ..POOL };
-    vec![SERVICE, Vec::leak(vec![pool, DEFAULTS])]
+    vec![SERVICE, Vec::leak(vec![pool, DEFAULTS, names::RESOLVER])]
 });
 
 const DEFAULTS: Form = Form {
@@ -227,7 +228,7 @@ const SERVERS: &[Form] = &[
         keys: &[SERVER_KEYS],
         block: None,
         count: Count::Some,
-        doc: "One of the servers.",
+        doc: "One of the servers. Of a name with several addresses it is one of them, for as long as the name has it.",
     },
     Form {
         head: "backup",
@@ -359,7 +360,7 @@ const DEFAULT_CHECK: &[Form] = &[Form {
     doc: "When every check asks that does not say otherwise.",
 }];
 
-const fn name(name: &'static str, shape: Shape, doc: &'static str) -> Slot {
+pub(super) const fn name(name: &'static str, shape: Shape, doc: &'static str) -> Slot {
     Slot { name, shape, optional: false, default: None, doc }
 }
 
@@ -367,6 +368,6 @@ const fn literal(word: &'static str) -> Slot {
     Slot { name: word, shape: Shape::Literal(word), optional: false, default: None, doc: "" }
 }
 
-const fn key(name: &'static str, shape: Shape, default: &'static str, doc: &'static str) -> Slot {
+pub(super) const fn key(name: &'static str, shape: Shape, default: &'static str, doc: &'static str) -> Slot {
     Slot { name, shape, optional: true, default: Some(default), doc }
 }

@@ -8,6 +8,7 @@ mod inherit;
 mod json;
 mod judge;
 mod model;
+mod names;
 mod pool;
 mod print;
 mod reference;
@@ -20,6 +21,7 @@ pub use print::{Spelling, json_schema, print, print_text};
 pub use reference::reference;
 pub use targets::CheckUse;
 
+use crate::resolve::Source;
 use evenkeel_core::config::{CheckId, Config, ServerId};
 use evenkeel_syntax::diagnostic::Note;
 use evenkeel_syntax::{Diagnostic, File, Place, Reading, Tree, paint, render};
@@ -46,6 +48,9 @@ pub struct Loaded {
     pub told: Told,
     /// Backups that no check asks.
     pub unchecked: BTreeSet<ServerId>,
+    /// Whom to ask for names.
+    pub resolver: Source,
+    many: names::Many,
     ids: ids::Ids,
     /// Each way of asking, by its words, so that equal ones are asked once.
     specs: BTreeMap<String, Arc<evenkeel_check::engine::Spec>>,

@@ -1,7 +1,7 @@
 //! Readings to model: pools first, then the services that use them.
 
 use super::targets::CheckUse;
-use super::{Loaded, Told, forms, ids, judge};
+use super::{Loaded, Told, forms, ids, judge, names};
 use evenkeel_check::engine::Spec;
 use evenkeel_check::words::Defaults;
 use evenkeel_core::config::{Address, CheckId, Config, Pool, PoolId, ServerId, Service};
@@ -18,6 +18,7 @@ pub(super) struct Maker<'m> {
     pub(super) checks: BTreeMap<CheckId, CheckUse>,
     pub(super) specs: BTreeMap<String, Arc<Spec>>,
     pub(super) unchecked: BTreeSet<ServerId>,
+    pub(super) many: names::Many,
     pub(super) pools: Vec<Known>,
     pub(super) services: Vec<Served>,
 }
@@ -53,6 +54,7 @@ impl<'m> Maker<'m> {
             checks: BTreeMap::new(),
             specs: BTreeMap::new(),
             unchecked: BTreeSet::new(),
+            many: names::Many::new(),
             pools: Vec::new(),
             services: Vec::new(),
         }
@@ -68,6 +70,7 @@ impl<'m> Maker<'m> {
         for reading in root.iter().filter(|reading| reading.head() == "service") {
             self.service(reading, defaults);
         }
+        let resolver = self.resolver(root.iter().find(|reading| reading.head() == "resolver"));
         judge::whole(&self.pools, &self.services, self.errors);
         let config = Config {
             services: self.services.into_iter().map(|served| Arc::new(served.service)).collect(),
@@ -81,6 +84,8 @@ impl<'m> Maker<'m> {
             ids: self.ids,
             specs: self.specs,
             unchecked: self.unchecked,
+            resolver,
+            many: self.many,
         }
     }
 

@@ -3,10 +3,11 @@
 use super::model::{Known, Maker, addresses};
 use super::targets::CheckUse;
 use super::{json, setting};
+use crate::resolve::Ask;
 use evenkeel_check::words::{self, Defaults};
 use evenkeel_core::Span;
 use evenkeel_core::config::{Address, Balance, Check, CheckId, HashKey, Pool, Require, Rule, Server, Timing};
-use evenkeel_syntax::{Diagnostic, Place, Reading};
+use evenkeel_syntax::{Diagnostic, Place, Reading, Word};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -45,24 +46,15 @@ impl Maker<'_> {
 
     fn servers(&mut self, pool: &Reading<'_>, pool_name: &str) -> (Vec<Server>, Vec<Place>) {
         let mut servers: Vec<(Server, Place, Place)> = Vec::new();
-        let lines = pool.block().iter().filter(|line| matches!(line.head(), "server" | "backup" | "sorry"));
-        for line in lines {
-            let (Some(name), Some(word)) = (line.word("name"), line.word("address")) else { continue };
+        for line in pool.block().iter().filter(|line| is_server(line)) {
+            let word = line.word("address").or_else(|| line.word("from"));
+            let (Some(name), Some(word)) = (line.word("name"), word) else { continue };
             let first =
                 servers.iter().find(|(server, ..)| *server.name == name.text).map(|(_, place, _)| *place);
             if !self.unique("server of this pool", name, first) {
                 continue;
             }
-            if word.text.starts_with("*:") {
-                let error = Diagnostic::error(word.place, "`*` is no address of a server");
-                self.error(error.label("write the address that it listens on"));
-                continue;
-            }
-            let Some(address) = addresses(&word.text).pop() else { continue };
-            if let Some(error) = unreachable(&address, word.place) {
-                self.error(error);
-                continue;
-            }
+            let Some((address, many)) = self.server_address(line, word) else { continue };
             if let Some((other, _, place)) = servers.iter().find(|(other, ..)| other.address == address) {
                 let message = format!("`{}` has the address of `{}`", name.text, other.name);
                 let warning = Diagnostic::warning(word.place, message).note(*place, "the same address");
@@ -74,14 +66,33 @@ impl Maker<'_> {
                 name: name.text.as_str().into(),
                 address,
                 weight: line.number("weight").and_then(|weight| u16::try_from(weight).ok()).unwrap_or(1),
-                backup: line.head() != "server",
+                backup: !line.head().starts_with("server"),
             };
+            self.many.extend(many.map(|ask| (server.id, (ask, Self::max(line)))));
             if server.backup && !line.flag("checked") {
                 self.unchecked.insert(server.id);
             }
             servers.push((server, name.place, word.place));
         }
         servers.into_iter().map(|(server, _, place)| (server, place)).unzip()
+    }
+
+    /// Where a server is, or whose addresses are servers, and what is asked of that name.
+    fn server_address(&mut self, line: &Reading<'_>, word: &Word) -> Option<(Address, Option<Ask>)> {
+        if line.head() == "servers" {
+            return self.many(word).map(|(address, ask)| (address, Some(ask)));
+        }
+        if word.text.starts_with("*:") {
+            let error = Diagnostic::error(word.place, "`*` is no address of a server");
+            self.error(error.label("write the address that it listens on"));
+            return None;
+        }
+        let address = addresses(&word.text).pop()?;
+        if let Some(error) = unreachable(&address, word.place) {
+            self.error(error);
+            return None;
+        }
+        Some((address, None))
     }
 
     fn checks(
@@ -180,6 +191,10 @@ impl Maker<'_> {
             _ => Require::All,
         }
     }
+}
+
+pub(super) fn is_server(line: &Reading<'_>) -> bool {
+    matches!(line.head(), "server" | "servers" | "backup" | "sorry")
 }
 
 /// Everything that a check does and means, in one spelling. A check with another one is another check.

@@ -48,7 +48,9 @@ fn object(slots: &[(&Slot, bool)], block: &'static [&'static [Form]], kind: Opti
         if let Some(key) = properties.remove(&name) {
             value = json!({ "anyOf": [key, value] });
         }
-        if matches!(form.count, Count::One | Count::Some) {
+        // Its plural will do as well: `servers` for `server`.
+        let plural = all.iter().any(|other| other.head.strip_suffix('s') == Some(form.head));
+        if matches!(form.count, Count::One | Count::Some) && !plural {
             required.push(name.clone());
         }
         value["x-block"] = json!(true);

@@ -70,6 +70,8 @@ const FOREIGN: &[Foreign] = &[
     foreign("roundrobin", "`weighted`"),
     foreign("leastconn", "`least`"),
     foreign("slowstart", "`slow-start 30s`, in the pool"),
+    foreign("server-template", "`servers NAME app.internal:80`, in the pool"),
+    foreign("resolvers", "`resolver { … }`"),
     foreign("global", "nothing: there are no global settings"),
     // nginx.org, ngx_http_upstream_module and ngx_http_proxy_module.
     foreign("upstream", "`pool`"),

@@ -60,6 +60,7 @@ impl Daemon {
             file: self.file.display().to_string(),
             services: services.collect(),
             pools: config.pools.iter().map(|pool| self.pool(now, pool)).collect(),
+            names: self.names.told(now),
         }
     }
 
@@ -102,11 +103,8 @@ impl Daemon {
 
     /// One line: what decided, or why nothing has.
     fn reason(&self, now: Time, pool: &Pool, server: &Server, account: &Account<'_>) -> String {
-        if let Address::Name(name, port) = &server.address {
-            return match self.resolved.get(&(name.clone(), *port)) {
-                Some(Err(reason)) => format!("{name} {reason}"),
-                _ => format!("{name} is being resolved"),
-            };
+        if let Address::Name(name, _) = &server.address {
+            return self.names.missing(name);
         }
         let decided = |vote: &&Vote| vote.opinion.health == account.health;
         let vote = account.votes.iter().find(decided).filter(|_| account.health != Health::Unknown);
@@ -121,7 +119,7 @@ impl Daemon {
                 format!("{name}: {outcome}")
             }
             None if pool.checks.is_empty() => "no check".into(),
-            None if self.loaded.unchecked.contains(&server.id) => "no check asks it".into(),
+            None if self.unchecked(pool, server) => "no check asks it".into(),
             None => "nothing heard yet".into(),
         };
         match account.because {
@@ -171,9 +169,13 @@ impl Daemon {
 
     /// The address as it stands in the config: a name stays a name.
     fn written(&self, pool: &Pool, server: &Server) -> Address {
-        let pool = self.loaded.config.pool(pool.id);
-        let found = pool.and_then(|pool| pool.servers.iter().find(|one| one.id == server.id));
+        let found = self.names.written(&self.loaded, pool, server);
         found.map_or_else(|| server.address.clone(), |found| found.address.clone())
+    }
+
+    fn unchecked(&self, pool: &Pool, server: &Server) -> bool {
+        let written = self.names.written(&self.loaded, pool, server);
+        written.is_some_and(|written| self.loaded.unchecked.contains(&written.id))
     }
 
     fn named_pool(&self, name: &str) -> Result<Arc<Pool>, Refusal> {

@@ -1,11 +1,10 @@
 //! The one writer: holds the director, the planes, the engine and the resolver, takes one message after the
 //! other, and makes the world follow the table.
 
-use super::setup::{self, Resolved};
+use super::names::Names;
 use super::{Error, Message, Options};
 use crate::clock;
 use crate::config::{self, Loaded};
-use crate::resolve::{self, Resolver};
 use crate::ring::Ring;
 use crate::seed_log::SeedLog;
 use crate::tell::Fact;
@@ -15,7 +14,7 @@ use evenkeel_core::event::Event;
 use evenkeel_core::{Director, Input, Span, Time};
 use evenkeel_plane::Plane;
 use evenkeel_plane::relay::{self, Relay};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError};
@@ -40,8 +39,7 @@ pub(super) struct Daemon {
     pub(super) engine: Engine,
     pub(super) relay: Relay,
     pub(super) ring: Ring,
-    pub(super) resolved: Resolved,
-    resolver: Resolver,
+    pub(super) names: Names,
     seed_log: Option<SeedLog>,
     /// The version of the table that the planes were told.
     applied: u64,
@@ -66,10 +64,6 @@ impl Daemon {
             .seed_log
             .as_deref()
             .map(|path| SeedLog::open(path).map_err(|error| Error::File(path.to_owned(), error)));
-        let answers = desk.clone();
-        let tell = Box::new(move |answer| {
-            let _loop_ended = answers.send(Message::Resolved(answer));
-        });
         let changes = desk.clone();
         let changes = Box::new(move |change| match changes.try_send(Message::Change(change)) {
             Err(TrySendError::Full(Message::Change(change))) => Some(change),
@@ -82,9 +76,8 @@ impl Daemon {
             director: Director::new(now, loaded.config.clone()),
             engine: Engine::start(changes).map_err(Error::Engine)?,
             relay: Relay::start(relay).map_err(Error::Relay)?,
-            resolver: resolve::start(tell).map_err(Error::Thread)?,
+            names: Names::start(desk.clone()).map_err(Error::Thread)?,
             ring: Ring::default(),
-            resolved: HashMap::new(),
             seed_log: seed_log.transpose()?,
             loaded,
             applied: 0,
@@ -123,12 +116,13 @@ impl Daemon {
                     Message::Change(change) => {
                         events.extend(self.director.handle(now, Input::Change(change)))
                     }
-                    Message::Resolved(answer) => self.learn(now, answer, &mut events),
+                    Message::Resolved(answer) => self.learn(now, answer),
                     Message::Asked(asked) => self.answer(now, asked),
                     Message::Reload => self.reload(now, &mut events),
                     Message::Stop => self.stop(now),
                 }
             }
+            self.move_names(now, &mut events);
             self.follow(now);
             for event in events {
                 self.tell_event(now, &event);
@@ -195,26 +189,10 @@ impl Daemon {
         self.failed = applied.failed;
     }
 
-    /// A name has an address, or a reason for having none.
-    fn learn(&mut self, now: Time, answer: resolve::Answer, events: &mut Vec<Event>) {
-        let name = format!("{}:{}", answer.name.0, answer.name.1);
-        let (address, reason) = match &answer.address {
-            Ok(address) => (Some(address.ip().to_string()), None),
-            Err(reason) => (None, Some(reason.clone())),
-        };
-        self.resolved.insert(answer.name, answer.address);
-        let config = setup::resolved(&self.loaded.config, &self.resolved);
-        events.extend(self.director.handle(now, Input::Config(config)));
-        self.engine.set(self.loaded.targets(self.director.config()));
-        self.tell(now, Fact::Resolved { name, address, reason }, None);
-    }
-
     /// Tells the engine and the resolver what is wanted of them.
     fn ask(&mut self) {
-        let names = setup::names(&self.loaded.config);
-        self.resolved.retain(|name, _| names.contains(name));
-        self.resolver.want(names);
-        self.engine.set(self.loaded.targets(self.director.config()));
+        self.names.want(&self.loaded);
+        self.engine.set(self.names.targets(&self.loaded, self.director.config()));
     }
 
     /// Reads the config again. With any error, everything stays as it is.
@@ -241,7 +219,7 @@ impl Daemon {
         warn(&loaded.told);
         // The director is a value: what would come of the config is seen before anything is committed to it.
         let mut director = self.director.clone();
-        let said = director.handle(now, Input::Config(setup::resolved(&loaded.config, &self.resolved)));
+        let said = director.handle(now, Input::Config(self.names.config(&loaded)));
         let failed = self.relay.apply(director.table()).failed;
         if !failed.is_empty() {
             self.relay.apply(self.director.table());

@@ -4,7 +4,7 @@
 mod answer;
 mod daemon;
 mod explain;
-mod setup;
+mod names;
 mod signals;
 
 use crate::api::{self, Asked, socket};
@@ -41,7 +41,7 @@ pub struct Options {
 pub enum Message {
     /// A check changed its mind.
     Change(Change),
-    /// A name has an address, or a reason for having none.
+    /// What is known of a name is something else than before.
     Resolved(resolve::Answer),
     /// Somebody asks.
     Asked(Asked),

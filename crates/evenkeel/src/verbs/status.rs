@@ -1,7 +1,7 @@
 //! `evenkeel status`: shows services, pools and servers of a running daemon.
 
 use crate::api::client::{self, Door};
-use crate::api::model::{Pool, Server, Service, Status};
+use crate::api::model::{Name, Pool, Server, Service, Status};
 use crate::screen::{self, Columns, Tone};
 use std::process::ExitCode;
 
@@ -44,7 +44,31 @@ fn draw(status: &Status, coloured: bool) -> String {
         out.push('\n');
         out.push_str(&draw_pool(pool, coloured));
     }
+    if !status.names.is_empty() {
+        out.push('\n');
+        out.push_str(&draw_names(&status.names, coloured));
+    }
     out
+}
+
+fn draw_names(names: &[Name], coloured: bool) -> String {
+    let mut columns = Columns::default();
+    for name in names {
+        let age =
+            name.answered_ago_s.map_or("never answered".into(), |ago| format!("{} ago", screen::age(ago)));
+        let (said, tone) = match &name.trouble {
+            Some(trouble) => (trouble.clone(), Tone::Bad),
+            None if name.confirmed => (String::new(), Tone::Dim),
+            None => ("to be confirmed".into(), Tone::Dim),
+        };
+        columns.row([
+            (format!("dns {}", name.name), Tone::Bold),
+            (name.addresses.join(", "), Tone::Plain),
+            (age, Tone::Dim),
+            (said, tone),
+        ]);
+    }
+    columns.draw("", coloured)
 }
 
 fn draw_services(services: &[Service], coloured: bool) -> String {

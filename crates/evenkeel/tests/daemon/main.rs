@@ -2,6 +2,10 @@
 
 #![allow(clippy::unwrap_used)] // A test that cannot go on should stop where it stands.
 
+#[path = "../dns/mod.rs"]
+#[allow(dead_code)] // The resolver's own tests use the rest of it.
+mod dns;
+mod names;
 mod world;
 
 use std::net::SocketAddr;
@@ -294,30 +298,11 @@ fn a_stop_lets_the_request_under_way_finish() {
 }
 
 #[test]
-fn a_name_that_does_not_resolve_leaves_its_server_unknown_and_the_others_serving() {
-    let (a, listen) = (Server::start("a"), free_address());
-    let port = a.address.port();
-    let more =
-        format!("    server lost no such name:{port}\n").replace("no such name", "no-such-name.invalid");
-    let daemon = Daemon::start(&config(listen, &[("server a", &a)], &more));
-    daemon.until_server("web", "lost", "unknown", "out");
-    daemon.until_log("name no-such-name.invalid:");
-    let said = daemon.says(&["why", "lost"]);
-    assert!(
-        said.contains("no-such-name.invalid does not resolve")
-            || said.contains("no answer from the resolver"),
-        "{said}"
-    );
-    assert_eq!(get(listen, "/").unwrap().1, "a");
-}
-
-#[test]
-fn a_name_that_resolves_is_served_at_its_address() {
-    // Where the system says that localhost is: 127.0.0.1 or ::1.
-    let first = std::net::ToSocketAddrs::to_socket_addrs("localhost:0").unwrap().next().unwrap();
-    let free = std::net::TcpListener::bind(first).unwrap().local_addr().unwrap();
+fn a_name_in_the_hosts_file_is_served_at_its_address() {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let (here, listen) = (Server::at(free, "here"), free_address());
-    let more = format!("    server here localhost:{}\n", free.port());
+    let more = format!("    server here localhost:{}
+", free.port());
     let daemon = Daemon::start(&config(listen, &[], &more));
     daemon.until_server("web", "here", "up", "serving");
     assert_eq!(get(listen, "/").unwrap().1, "here");

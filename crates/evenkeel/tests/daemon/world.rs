@@ -47,15 +47,18 @@ impl Server {
     }
 
     pub(crate) fn at(address: SocketAddr, name: &'static str) -> Server {
-        let mood = Arc::new(AtomicU8::new(Mood::Well as u8));
-        let mut server = Server { address, name, mood, open: None };
+        let mut server = Server::closed_at(address, name);
         server.open();
         server
     }
 
     /// One whose port refuses until it is opened.
     pub(crate) fn closed(name: &'static str) -> Server {
-        Server { address: free_address(), name, mood: Arc::new(AtomicU8::new(Mood::Well as u8)), open: None }
+        Server::closed_at(free_address(), name)
+    }
+
+    pub(crate) fn closed_at(address: SocketAddr, name: &'static str) -> Server {
+        Server { address, name, mood: Arc::new(AtomicU8::new(Mood::Well as u8)), open: None }
     }
 
     pub(crate) fn open(&mut self) {
