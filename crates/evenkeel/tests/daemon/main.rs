@@ -301,8 +301,11 @@ fn a_stop_lets_the_request_under_way_finish() {
 fn a_name_in_the_hosts_file_is_served_at_its_address() {
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let (here, listen) = (Server::at(free, "here"), free_address());
-    let more = format!("    server here localhost:{}
-", free.port());
+    let more = format!(
+        "    server here localhost:{}
+",
+        free.port()
+    );
     let daemon = Daemon::start(&config(listen, &[], &more));
     daemon.until_server("web", "here", "up", "serving");
     assert_eq!(get(listen, "/").unwrap().1, "here");
