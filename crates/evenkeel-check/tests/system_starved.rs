@@ -53,6 +53,17 @@ fn a_stopped_or_starved_checker_blames_nobody_and_finds_the_dead() {
     println!("stopped for 3 s: down {:?}", view.down());
     assert_eq!(view.down(), [HEALTHY, HEALTHY + 1], "and nobody else");
 
+    // Stopped again and again, for longer than the timeout.
+    for _ in 0..8 {
+        checker.signal(libc::SIGSTOP);
+        std::thread::sleep(Duration::from_millis(800));
+        checker.signal(libc::SIGCONT);
+        view.look(Duration::from_millis(400));
+    }
+    view.look(Duration::from_secs(2));
+    println!("stopped 8 times for 0.8 s: down {:?}", view.down());
+    assert_eq!(view.down(), [HEALTHY, HEALTHY + 1], "and nobody else");
+
     // Squeezed to a few percent of a core.
     let squeeze = Squeeze::begin(checker.id());
     println!("squeezed by {}", squeeze.how());
