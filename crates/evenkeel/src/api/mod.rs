@@ -26,7 +26,7 @@ const HEAD: Duration = Duration::from_secs(5);
 /// For a whole exchange, unless it follows the events.
 const EXCHANGE: Duration = Duration::from_secs(30);
 /// For an answer of the loop.
-const ANSWER: Duration = Duration::from_secs(2);
+const ANSWER: Duration = Duration::from_secs(4);
 
 /// A question to the loop, and where its answer goes.
 #[derive(Debug)]

@@ -13,7 +13,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 use world::{Daemon, Mood, Server, free_address, get};
 
-/// A pool `web` of these servers behind the relay, checked ten times a second.
+/// A pool `web` of these servers behind the relay, checked often.
 fn config(listen: SocketAddr, servers: &[(&str, &Server)], more: &str) -> String {
     let mut pool = String::new();
     for (word, server) in servers {
@@ -21,8 +21,8 @@ fn config(listen: SocketAddr, servers: &[(&str, &Server)], more: &str) -> String
     }
     format!(
         "service web {{\n    listen {listen} http\n    pool web\n}}\npool web {{\n{pool}    slow-start 0s\n    \
-         check http /health every 100ms timeout 90ms {{\n        expect body OK\n        down after 1 fail\n        \
-         up after 2 passes\n    }}\n{more}}}\n"
+         check http /health every 1s timeout 950ms fast 100ms {{\n        expect body OK\n        \
+         down after 1 fail\n        up after 2 passes\n    }}\n{more}}}\n"
     )
 }
 
@@ -120,7 +120,7 @@ fn why_names_the_cause() {
         ("lying", &["L7 ", "OK", "+w", "to serve it needs 2 passes in a row of check http"]),
         ("silent", &["timeout", "connect ", "send ", "+t", "back up after 2 passes in a row"]),
         ("torn", &["reset", "first byte ", "+x"]),
-        ("deaf", &["L4 connect timeout (hard)", "history     t", "asks        every 100ms, timeout 90ms"]),
+        ("deaf", &["L4 connect timeout (hard)", "history     t", "asks        every 1s, timeout 950ms"]),
     ];
     for (name, parts) in causes {
         daemon.until_server("web", name, "down", "out");
@@ -210,9 +210,8 @@ fn a_reload_with_a_broken_config_changes_nothing_and_says_every_error() {
     daemon.signal(libc::SIGHUP);
     daemon.until_log("config reloaded");
     daemon.until_server("web", "b", "up", "serving");
-    let since = daemon.json(&["status", "web"])["servers"][0]["since_s"].as_f64().unwrap();
-    let uptime = daemon.json(&["status"])["uptime_s"].as_f64().unwrap();
-    assert!(since > 0.0 && uptime - since < 2.0, "a reload forgets no health: up for {since}s of {uptime}s");
+    let log = daemon.log();
+    assert_eq!(log.matches("pool web server a: ").count(), 1, "a reload forgets no health:\n{log}");
 }
 
 #[test]
@@ -282,8 +281,8 @@ fn a_stop_lets_the_request_under_way_finish() {
     let (a, listen) = (Server::start("a"), free_address());
     let mut daemon = Daemon::start(
         &config(listen, &[("server a", &a)], "")
-            .replace("timeout 90ms", "timeout 5s")
-            .replace("every 100ms", "every 6s"),
+            .replace("timeout 950ms", "timeout 5s")
+            .replace("every 1s", "every 6s"),
     );
     daemon.until_server("web", "a", "up", "serving");
     a.mood(Mood::Slow);
@@ -318,7 +317,7 @@ fn a_name_in_the_hosts_file_is_served_at_its_address() {
 fn a_stop_waits_for_no_idle_connection_and_a_second_signal_for_nothing() {
     use std::io::{Read, Write};
     let (a, listen) = (Server::start("a"), free_address());
-    let slow = |words: String| words.replace("timeout 90ms", "timeout 5s").replace("every 100ms", "every 6s");
+    let slow = |words: String| words.replace("timeout 950ms", "timeout 5s").replace("every 1s", "every 6s");
     let words = slow(config(listen, &[("server a", &a)], ""));
     let mut daemon = Daemon::start(&words);
     daemon.until_server("web", "a", "up", "serving");

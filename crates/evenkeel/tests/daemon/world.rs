@@ -27,7 +27,7 @@ pub(crate) enum Mood {
     Lying,
     /// Accepts, and never says a word.
     Silent,
-    /// 200, body `OK`, half a second after the request.
+    /// 200, body `OK`, one and a half seconds after the request.
     Slow,
     /// 200, and a reset amid the body.
     Torn,
@@ -62,7 +62,12 @@ impl Server {
     }
 
     pub(crate) fn open(&mut self) {
-        let listener = TcpListener::bind(self.address).unwrap();
+        let mut bound = None;
+        until("its port is free", || {
+            bound = TcpListener::bind(self.address).ok();
+            bound.is_some()
+        });
+        let listener = bound.unwrap();
         let (name, mood, open) = (self.name, self.mood.clone(), Arc::new(()));
         let alive = Arc::downgrade(&open);
         self.open = Some(open);
@@ -121,7 +126,7 @@ fn serve(name: &str, mood: &AtomicU8, stream: TcpStream) {
             _ => ("200 OK", "OK"),
         };
         if now == Mood::Slow as u8 {
-            thread::sleep(Duration::from_millis(500));
+            thread::sleep(Duration::from_millis(1500));
         }
         if now == Mood::Torn as u8 {
             tear(writer);
@@ -245,7 +250,7 @@ impl Daemon {
         let what = format!("{pool}/{server} is {health} and {duty}");
         until_or(
             &what,
-            || self.log() + &self.says(&["status"]),
+            || self.log() + &String::from_utf8_lossy(&self.ask(&["status"]).stdout),
             || {
                 let status = self.json(&["status", pool]);
                 let rows = status["servers"].as_array().unwrap();
