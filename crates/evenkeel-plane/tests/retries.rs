@@ -144,6 +144,21 @@ fn a_kept_connection_closed_while_idle_costs_nobody_anything() {
 }
 
 #[test]
+fn a_post_does_not_ride_on_an_old_connection() {
+    let server = Server::plain("ok");
+    let world = world(vec![row(1, &server)], Retry::default());
+    let mut client = world.client();
+    assert_eq!(client.get("/").status(), 200);
+    assert_eq!(client.ask(POST).status(), 200);
+    assert_eq!(server.accepted(), 1, "the connection was young");
+    std::thread::sleep(Duration::from_millis(1200));
+    assert_eq!(client.ask(POST).status(), 200);
+    assert_eq!(server.accepted(), 2, "its server might close it while the request is on its way");
+    assert_eq!(client.get("/").status(), 200);
+    assert_eq!(server.accepted(), 2);
+}
+
+#[test]
 fn a_post_that_was_sent_is_not_sent_again() {
     for broken in [closer(), resetter()] {
         let good = Server::plain("good");

@@ -5,7 +5,7 @@ use super::exchange::{Exchange, Link};
 use super::http::After;
 use super::http1::request::Method;
 use super::http1::response::{self, Asked, Response};
-use super::http1::{Body, Framing, Limits, Version};
+use super::http1::{Body, Framing, Version};
 use super::io::Heard;
 use super::pump::{End, Patience, pump};
 use super::retry::Failure;
@@ -67,8 +67,7 @@ impl Exchange<'_> {
         asked: Asked,
     ) -> Result<(Response, usize), Said> {
         let worker = &self.client.worker;
-        let limits = &self.local.service.limits;
-        let sizes = Limits { size: limits.head_size as usize, fields: usize::from(limits.head_fields) };
+        let sizes = self.local.head_sizes();
         let mut total = worker.unhold(held);
         let mut seen = 0;
         let mut watch = false;

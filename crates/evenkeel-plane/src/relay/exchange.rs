@@ -172,7 +172,8 @@ impl Exchange<'_> {
     /// A connection with as much of the request sent on it as it takes at once.
     async fn link(&self, server: &Rc<Server>, fresh: bool) -> Result<Link, Outcome> {
         loop {
-            let kept = if fresh { None } else { server.reuse() };
+            let young = !self.request.is_repeatable();
+            let kept = if fresh { None } else { server.reuse(self.client.worker.slots.now(), young) };
             let reused = kept.is_some();
             let socket = match kept {
                 Some(socket) => socket,

@@ -5,7 +5,7 @@ use super::buffer::{Chunk, HEADROOM, READ};
 use super::exchange;
 use super::http1::page::page;
 use super::http1::request::{self, Forwarded, Method, Request};
-use super::http1::{Body, Limits, Refusal};
+use super::http1::{Body, Refusal};
 use super::io::{Heard, Socket};
 use super::slots::{Slot, Stop};
 use super::worker::{Local, Worker};
@@ -170,8 +170,7 @@ impl Client {
 
     /// Reads a request from the first `total` bytes of the scratch buffer. What comes after it is held.
     fn parse(&self, local: &Local, total: usize, seen: usize) -> Result<Option<Incoming>, Refusal> {
-        let limits = &local.service.limits;
-        let sizes = Limits { size: limits.head_size as usize, fields: usize::from(limits.head_fields) };
+        let sizes = local.head_sizes();
         let add = Forwarded { client: &self.address, proto: "http", host: &local.service.name };
         let mut sent = self.worker.chunks.take();
         let read = {

@@ -65,7 +65,7 @@ impl Tries {
         }
         self.sent = true;
         self.alive |= !matches!(failure, Failure::Stale | Failure::Reset);
-        let harmless = replayable && (request.method.is_idempotent() || request.idempotency_key);
+        let harmless = replayable && request.is_repeatable();
         if failure == Failure::Stale && !self.stale {
             self.stale = true;
             return if harmless { Next::Replay } else { Next::GiveUp };

@@ -46,6 +46,8 @@ pub(super) struct Pool {
 
 /// Kept connections per server and worker.
 const IDLE_MAX: usize = 1024;
+/// For so long, in milliseconds, a kept connection counts as young.
+const YOUNG_MAX: u64 = 1_000;
 /// Kept connections are given up after this, in milliseconds.
 const IDLE_AGE_MAX: u64 = 30_000;
 
@@ -58,10 +60,12 @@ impl Server {
         &self.cells[self.worker]
     }
 
-    /// A kept connection that is still good, as far as can be told without asking the kernel.
-    pub(super) fn reuse(&self) -> Option<Socket> {
+    /// A kept connection that is still good, as far as can be told without asking the kernel. `young`: only one
+    /// that was in use a moment ago, which its server is hardly about to close; for requests that cannot be sent
+    /// again if it does.
+    pub(super) fn reuse(&self, now: u64, young: bool) -> Option<Socket> {
         let mut idle = self.idle.borrow_mut();
-        while let Some(kept) = idle.pop() {
+        while let Some(kept) = idle.pop_if(|kept| !young || kept.since + YOUNG_MAX > now) {
             if kept.socket.is_quiet() {
                 return Some(kept.socket);
             }

@@ -8,7 +8,7 @@ use super::retry::Budget;
 use super::slots::Slots;
 use super::upstream::{Pool, Server};
 use super::view::{Phase, Shared, View};
-use super::{http, tcp};
+use super::{http, http1, tcp};
 use evenkeel_core::config::{Limits, PoolId, Protocol, ServerId, Service};
 use evenkeel_core::table::{Duty, Sessions};
 use evenkeel_core::time::Span;
@@ -29,6 +29,8 @@ use tokio::time::MissedTickBehavior;
 const TICK: Duration = Duration::from_millis(50);
 /// Ticks between two looks at kept connections.
 const SWEEP: u64 = 20;
+/// Bytes of a head, whatever the config says.
+const HEAD_MAX: usize = 128 * 1024;
 /// After an accept that failed for want of descriptors or memory.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -72,6 +74,13 @@ impl Picture {
 }
 
 impl Local {
+    /// The largest heads it takes. The scratch buffer has room for no more than [`HEAD_MAX`].
+    pub(super) fn head_sizes(&self) -> http1::Limits {
+        let limits = &self.service.limits;
+        let size = (limits.head_size as usize).min(HEAD_MAX);
+        http1::Limits { size, fields: usize::from(limits.head_fields) }
+    }
+
     /// The pool for a path; a TCP service's one pool for the empty path.
     pub(super) fn route(&self, path: &[u8]) -> Option<&Rc<Pool>> {
         self.routes.iter().find(|(prefix, _)| path.starts_with(prefix.as_bytes())).map(|(_, pool)| pool)

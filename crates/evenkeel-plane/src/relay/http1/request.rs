@@ -72,6 +72,11 @@ impl Method {
 }
 
 impl Request {
+    /// Doing it twice is doing it once, by its method or by its key.
+    pub fn is_repeatable(&self) -> bool {
+        self.method.is_idempotent() || self.idempotency_key
+    }
+
     /// The path of the target in the rewritten head, without its query.
     pub fn path<'a>(&self, rewritten: &'a [u8]) -> &'a [u8] {
         let target = &rewritten[self.target.clone()];
