@@ -234,9 +234,12 @@ impl Line<'_, '_> {
             }
             (None, _) => {
                 let error = Diagnostic::error(word.place, format!("unknown word `{}`", word.text));
+                let path = self.skipped.iter().any(|slot| matches!(slot.shape, Shape::Path));
+                let label =
+                    if path { format!("a path would be `/{}`", word.text) } else { "not known".to_owned() };
                 let known = (!known.is_empty()).then(|| any_of(known.iter().copied()));
                 let all: Vec<String> = shapes.into_iter().chain(known).collect();
-                error.label("not known").help(format!("here can stand {}", all.join(", or ")))
+                error.label(label).help(format!("here can stand {}", all.join(", or ")))
             }
         };
         self.fitted.errors.push(error);

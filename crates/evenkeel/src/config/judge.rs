@@ -2,7 +2,7 @@
 
 use super::model::{Known, Served};
 use evenkeel_core::config::{Address, PlaneKind};
-use evenkeel_syntax::{Diagnostic, Severity};
+use evenkeel_syntax::{Diagnostic, Place, Severity};
 use std::net::IpAddr;
 
 /// Judges services and pools together.
@@ -42,19 +42,27 @@ fn listens(services: &[Served], errors: &mut Vec<Diagnostic>) {
         .filter(|served| served.service.plane == PlaneKind::Relay)
         .flat_map(|served| served.service.listen.iter().zip(&served.listens))
         .collect();
+    // `*` is two addresses and one mistake.
+    let mut told: Vec<&Place> = Vec::new();
     for (at, (listen, place)) in all.iter().enumerate() {
         let taken = all[..at]
             .iter()
             .find(|(other, other_place)| other_place != place && overlap(&other.address, &listen.address));
-        let Some((other, first)) = taken else { continue };
-        let error = match other.address == listen.address {
-            true => Diagnostic::error(**place, format!("`{}` is taken twice", listen.address))
-                .note(**first, "the first one is here"),
-            false => {
-                Diagnostic::error(**place, format!("`{}` is taken by `{}`", listen.address, other.address))
-                    .note(**first, "this one takes the port on every address")
-            }
+        let Some((other, first)) = taken.filter(|_| !told.contains(place)) else { continue };
+        told.push(place);
+        let wide = |address: &Address| address.ip().is_some_and(|ip| ip.is_unspecified());
+        let (message, note) = match (other.address == listen.address, wide(&other.address)) {
+            (true, _) => (format!("`{}` is taken twice", listen.address), "the first one is here"),
+            (false, true) => (
+                format!("`{}` is taken by `{}`", listen.address, other.address),
+                "this one takes the port on every address",
+            ),
+            (false, false) => (
+                format!("`{}` takes the port on every address", listen.address),
+                "and this one wants it on its own",
+            ),
         };
+        let error = Diagnostic::error(**place, message).note(**first, note);
         errors.push(error.label("only one can listen there"));
     }
 }
