@@ -146,7 +146,7 @@ fn fuzz(tally: &mut Tally) -> Result<(), String> {
         for (name, done) in pair.iter().zip(done) {
             let done = done?;
             let lines: Vec<&str> = done.text.lines().collect();
-            let shown = if done.good() { 3 } else { 60 };
+            let shown = if done.good() { 3 } else { lines.len() };
             println!("{}", lines[lines.len().saturating_sub(shown)..].join("\n"));
             tally.one(name, &done);
         }

@@ -1,5 +1,5 @@
 //! Feeds the core whatever its types allow, plausible or not, and looks at the promises after every input.
-//! `fuzz_director --for 60s [--seed N]`; a seed that fails is printed and fails again.
+//! `fuzz_director SECONDS [SEED]`; a seed that fails is printed and fails again.
 
 #[allow(dead_code, reason = "every user of the worlds uses its part of them")]
 #[path = "../tests/worlds/mod.rs"]
@@ -20,17 +20,13 @@ const TRUTHS: [Truth; 6] =
     [Truth::Fine, Truth::Refuses, Truth::Unreachable, Truth::Silent, Truth::Wrong, Truth::Ours];
 
 fn main() -> ExitCode {
-    let words: Vec<String> = std::env::args().collect();
-    let value = |key: &str| {
-        let at = words.iter().position(|word| word == key)?;
-        words.get(at + 1)?.trim_end_matches('s').parse::<u64>().ok()
-    };
-    let end = Instant::now() + Duration::from_secs(value("--for").unwrap_or(10));
-    let first = value("--seed").unwrap_or(0);
+    let mut numbers = std::env::args().skip(1).filter_map(|word| word.parse::<u64>().ok());
+    let end = Instant::now() + Duration::from_secs(numbers.next().unwrap_or(10));
+    let first = numbers.next().unwrap_or(0);
     let mut seed = first;
     while Instant::now() < end || seed == first {
         if let Err(why) = director(seed) {
-            eprintln!("--seed {seed}: {why}");
+            eprintln!("seed {seed}: {why}");
             return ExitCode::FAILURE;
         }
         probe(seed);
