@@ -21,8 +21,8 @@ const SIDE_BY_SIDE: usize = 3;
 pub(crate) struct Played {
     /// Its name.
     pub(crate) name: String,
-    /// How its process ended.
-    pub(crate) done: Done,
+    /// How its process ended; an error if there was none.
+    pub(crate) done: Result<Done, String>,
 }
 
 /// `cargo xtask stories [NAME…]`: those whose name contains one of the words, or all. With `-v` they are drawn
@@ -36,7 +36,7 @@ pub(crate) fn main(words: &[&str]) -> Result<ExitCode, String> {
         return Err("evenkeel does not build".to_owned());
     }
     let played = all(&words, verbose)?;
-    let failed = played.iter().filter(|played| !played.done.good()).count();
+    let failed = played.iter().filter(|played| !played.done.as_ref().is_ok_and(Done::good)).count();
     println!("{} passed, {failed} failed", played.len() - failed);
     Ok(ExitCode::from(u8::from(failed > 0)))
 }
@@ -65,13 +65,29 @@ pub(crate) fn all(words: &[&str], verbose: bool) -> Result<Vec<Played>, String> 
             });
         }
     });
-    over.into_inner().expect("no holder panics").into_iter().collect()
+    Ok(over.into_inner().expect("no holder panics"))
+}
+
+/// Plays one story and tells how it went.
+fn play_apart(name: &str, verbose: bool) -> Played {
+    let done = play_in_namespace(name, verbose);
+    let verdict = if done.as_ref().is_ok_and(Done::good) { "passed" } else { "FAILED" };
+    match &done {
+        Ok(done) => {
+            println!("{verdict}  {name}  {:.1} s", done.took.as_secs_f64());
+            if !done.good() || verbose {
+                println!("{}", done.text);
+            }
+        }
+        Err(why) => println!("{verdict}  {name}  {why}"),
+    }
+    Played { name: name.to_owned(), done }
 }
 
 /// Plays one story in a process of its own, which the kernel puts into a new network namespace.
-fn play_apart(name: &str, verbose: bool) -> Result<Played, String> {
-    let this = std::env::current_exe().map_err(|error| error.to_string())?;
-    let mut command = Command::new(this);
+fn play_in_namespace(name: &str, verbose: bool) -> Result<Done, String> {
+    // Not by its path: a build of the workspace may have put another program there (proc(5)).
+    let mut command = Command::new("/proc/self/exe");
     command.args(["story", name]);
     if verbose {
         command.arg("-v");
@@ -85,13 +101,7 @@ fn play_apart(name: &str, verbose: bool) -> Result<Played, String> {
     }
     // The story keeps its own limit; this one is for a story process that hangs.
     let done = child::run(command, Duration::from_secs(300), Show::Nothing);
-    let done = done.map_err(|error| format!("story {name}: {error}"))?;
-    let verdict = if done.good() { "passed" } else { "FAILED" };
-    println!("{verdict}  {name}  {:.1} s", done.took.as_secs_f64());
-    if !done.good() || verbose {
-        println!("{}", done.text);
-    }
-    Ok(Played { name: name.to_owned(), done })
+    done.map_err(|error| format!("no process in a new network namespace: {error}"))
 }
 
 /// One story, inside its namespace.

@@ -21,86 +21,85 @@ pub(crate) struct Tally {
 pub(crate) fn main() -> Result<ExitCode, String> {
     let began = Instant::now();
     let root = child::is_root();
+    let mut tally = Tally::default();
     if root {
         heading("packages");
-        packages::install()?;
+        if let Err(why) = packages::install() {
+            println!("{why}");
+            tally.fail("packages", &why);
+        }
     } else if let Some(line) = packages::line() {
         println!("without root the parts that need Debian packages are left out; as root:\n  {line}");
     }
-    let mut tally = Tally::default();
-    tally.step("formatting", command("cargo fmt --all --check"), 60)?;
-    tally.step("lints", command("cargo clippy --workspace --all-targets --quiet -- -D warnings"), 1500)?;
+    tally.step("formatting", command("cargo fmt --all --check"), 60);
+    tally.step("lints", command("cargo clippy --workspace --all-targets --quiet -- -D warnings"), 1500);
     let system = if root { system_tests() } else { BTreeSet::new() };
-    tally.tests("tests", command("cargo test --workspace --no-fail-fast"), 1500, &system)?;
+    tally.tests("tests", command("cargo test --workspace --no-fail-fast"), 1500, &system);
     if !system.is_empty() {
         let targets: String = system.iter().map(|name| format!(" --test {name}")).collect();
         let mut run = command(&format!("cargo test --workspace --no-fail-fast{targets} -- --test-threads=1"));
         run.env("EVENKEEL_SYSTEM", "1");
-        tally.tests("system tests", run, 900, &BTreeSet::new())?;
+        tally.tests("system tests", run, 900, &BTreeSet::new());
     }
     // The same packages as above, so that features and with them all that is compiled stay the same.
     tally.step(
         "programs, benches and fuzz targets build",
         command("cargo build --workspace --examples --bins"),
         900,
-    )?;
-    fuzz(&mut tally)?;
+    );
+    fuzz(&mut tally);
     if root {
         heading("stories");
-        for played in stories::all(&[], false)? {
-            tally.one(&played.name, &played.done);
+        match stories::all(&[], false) {
+            Ok(played) => played.iter().for_each(|played| tally.one(&played.name, &played.done)),
+            Err(why) => println!("-- stories: {}", tally.fail("stories", &why)),
         }
     }
     let mut demo = Command::new(child::built("evenkeel"));
     demo.args(["demo", "--for", "15s"]);
-    tally.step("the demo", demo, 90)?;
+    tally.step("the demo", demo, 90);
     Ok(tally.end(root, began.elapsed()))
 }
 
 impl Tally {
     /// One command that passes or fails as a whole.
-    fn step(&mut self, name: &str, command: Command, limit_secs: u64) -> Result<(), String> {
+    fn step(&mut self, name: &str, command: Command, limit_secs: u64) {
         heading(name);
-        let done = run(command, limit_secs, Show::All)?;
-        self.one(name, &done);
-        Ok(())
+        self.one(name, &run(command, limit_secs, Show::All));
     }
 
     /// A `cargo test`, whose tests count one by one, but not those of the targets in `later`.
-    fn tests(
-        &mut self,
-        name: &str,
-        command: Command,
-        limit_secs: u64,
-        later: &BTreeSet<String>,
-    ) -> Result<(), String> {
+    fn tests(&mut self, name: &str, command: Command, limit_secs: u64, later: &BTreeSet<String>) {
         heading(name);
-        let done = run(command, limit_secs, Show::All)?;
-        let (passed, failed) = count(&done.text, later);
+        let done = run(command, limit_secs, Show::All);
+        let text = done.as_ref().map_or("", |done| &done.text);
+        let (passed, failed) = count(text, later);
         self.passed += passed;
         self.failed += failed;
         if failed > 0 {
             self.names.push(format!("{name}: {failed} tests"));
-        } else if !done.good() {
+        } else if !done.as_ref().is_ok_and(Done::good) {
             self.one(name, &done);
         } else if passed == 0 {
             self.fail(name, "not one test ran");
         }
-        println!("-- {passed} passed, {failed} failed in {}", seconds(done.took));
-        Ok(())
+        println!("-- {name}: {passed} passed, {failed} failed");
     }
 
     /// Counts something that passes or fails as a whole.
-    pub(crate) fn one(&mut self, name: &str, done: &Done) {
-        let verdict = match done.status {
-            Some(status) if status.success() => {
+    fn one(&mut self, name: &str, done: &Result<Done, String>) {
+        let status = done.as_ref().map(|done| done.status);
+        let verdict = match status {
+            Ok(Some(status)) if status.success() => {
                 self.passed += 1;
                 "passed".to_owned()
             }
-            Some(status) => self.fail(name, &status.to_string()),
-            None => self.fail(name, "killed at its deadline"),
+            Ok(Some(status)) => self.fail(name, &status.to_string()),
+            Ok(None) => self.fail(name, "killed at its deadline"),
+            Err(why) => self.fail(name, why),
         };
-        println!("-- {name}: {verdict} in {}", seconds(done.took));
+        let took = done.as_ref().map_or(Duration::ZERO, |done| done.took);
+        println!("-- {name}: {verdict} in {}", seconds(took));
     }
 
     fn fail(&mut self, name: &str, why: &str) -> String {
@@ -127,10 +126,10 @@ impl Tally {
 }
 
 /// Every fuzz target for a minute, two at a time.
-fn fuzz(tally: &mut Tally) -> Result<(), String> {
+fn fuzz(tally: &mut Tally) {
     let targets = fuzz_targets();
     if targets.is_empty() {
-        return Ok(());
+        return;
     }
     heading("fuzzing, a minute each");
     for pair in targets.chunks(2) {
@@ -144,14 +143,12 @@ fn fuzz(tally: &mut Tally) -> Result<(), String> {
             running.into_iter().map(|thread| thread.join().expect("running a child does not panic")).collect()
         });
         for (name, done) in pair.iter().zip(done) {
-            let done = done?;
-            let lines: Vec<&str> = done.text.lines().collect();
-            let shown = if done.good() { 3 } else { lines.len() };
+            let lines: Vec<&str> = done.as_ref().map_or("", |done| &done.text).lines().collect();
+            let shown = if done.as_ref().is_ok_and(Done::good) { 3 } else { lines.len() };
             println!("{}", lines[lines.len().saturating_sub(shown)..].join("\n"));
             tally.one(name, &done);
         }
     }
-    Ok(())
 }
 
 /// Every example that is called `fuzz_…`.
