@@ -79,23 +79,45 @@ fn tap(span: Duration) -> Result<(), String> {
     if fd < 0 || unsafe { libc::setsockopt(fd, libc::SOL_SOCKET, libc::SO_ATTACH_FILTER, value, size) } != 0 {
         return Err(std::io::Error::last_os_error().to_string());
     }
+    let room: libc::c_int = 64 << 20;
+    let size = size_of::<libc::c_int>() as libc::socklen_t;
+    let value = std::ptr::from_ref(&room).cast();
+    // SAFETY: `room` is valid for reading for its size. Without root it fails, and the room is smaller.
+    unsafe { libc::setsockopt(fd, libc::SOL_SOCKET, libc::SO_RCVBUFFORCE, value, size) };
     let begin = Instant::now();
-    let mut seen: HashMap<[u8; 4], (Instant, Instant, u32)> = HashMap::new();
+    // Of every address the first SYN, and the first one that comes at least this much after the tap was opened. Both
+    // are chosen alike, so that jitter near the edges of the window favours neither.
+    let mut seen: HashMap<[u8; 4], (f64, Option<f64>)> = HashMap::new();
+    let (mut opened, second) = (None, span.as_secs_f64() - 2.0);
     let mut packet = [0u8; 64];
     while begin.elapsed() < span {
         // SAFETY: `packet` is valid for writing for its length.
         let count = unsafe { libc::recv(fd, packet.as_mut_ptr().cast(), packet.len(), 0) };
         if count >= 40 {
-            let now = Instant::now();
             let to = [packet[16], packet[17], packet[18], packet[19]];
-            let one = seen.entry(to).or_insert((now, now, 0));
-            (one.1, one.2) = (now, one.2 + 1);
+            let at = came(fd);
+            let opened = *opened.get_or_insert(at);
+            let one = seen.entry(to).or_insert((at, None));
+            if at >= opened + second {
+                one.1.get_or_insert(at);
+            }
         }
     }
-    let intervals: u32 = seen.values().map(|one| one.2 - 1).sum();
-    let time: f64 = seen.values().map(|one| (one.1 - one.0).as_secs_f64()).sum();
-    println!("mean {} over {} addresses", time / f64::from(intervals), seen.len());
+    // A SYN that was sent twice, or that the tap lost, does not change how many intervals there were.
+    let spans = seen.values().filter_map(|(first, later)| later.map(|later| later - first));
+    let spans = spans.filter(|span| *span > 0.5);
+    let (time, intervals) = spans.fold((0.0, 0.0), |sum, span| (sum.0 + span, sum.1 + span.round()));
+    println!("mean {} over {} addresses", time / intervals, seen.len());
     Ok(())
+}
+
+/// When the packet that was read last came, in seconds, by the kernel (packet(7); asm-generic/sockios.h).
+fn came(fd: i32) -> f64 {
+    const SIOCGSTAMPNS: libc::c_ulong = 0x8907;
+    let mut at = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the kernel writes one timespec, for which `at` has room.
+    unsafe { libc::ioctl(fd, SIOCGSTAMPNS, &mut at) };
+    at.tv_sec as f64 + at.tv_nsec as f64 / 1e9
 }
 
 fn serve(keep: u16, close: u16) -> Result<(), String> {
