@@ -1,6 +1,6 @@
 //! A server's answer to one request: heard, judged, edited in place and passed on.
 
-use super::buffer::{Chunk, HEADROOM, READ, READ_BULK, READ_SLOW};
+use super::buffer::{Chunk, HEADROOM, READ, READ_ANSWER, READ_BULK, READ_SLOW};
 use super::exchange::{Exchange, Link};
 use super::http::After;
 use super::http1::request::Method;
@@ -85,7 +85,7 @@ impl Exchange<'_> {
                 *held = worker.hold(HEADROOM, HEADROOM + total);
                 seen = total;
             }
-            total = match self.hear(link, held, READ, watch).await {
+            total = match self.hear(link, held, READ_ANSWER, watch).await {
                 Ok(0) => return Err(self.closed(link, seen == 0)),
                 Ok(total) => total,
                 Err(Deaf::Reset) => return Err(self.closed(link, seen == 0)),
@@ -235,7 +235,7 @@ impl Exchange<'_> {
         let worker = &self.client.worker;
         let slot = &self.client.slot;
         let limit = self.local.service.limits.body_idle;
-        let mut most = READ;
+        let mut most = READ_ANSWER;
         loop {
             if refused.is_some() {
                 self.client.flush(refused.take(), limit).await.map_err(|()| GONE)?;
