@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use worlds::configs::Configs;
 use worlds::dice::Dice;
-use worlds::{Truth, evidence, intent, promises};
+use worlds::{Truth, evidence, intent, promises, weighing};
 
 const INPUTS: usize = 500;
 const TRUTHS: [Truth; 6] =
@@ -58,6 +58,10 @@ fn director(seed: u64) -> Result<(), String> {
                 let (wish, origin) = (dice.one_of(&wish), dice.one_of(&[Origin::Operator, Origin::Agent]));
                 Input::Intent(server, intent(wish, origin))
             }
+            4 => Input::Weigh(
+                server,
+                weighing(dice.one_of(&[None, Some(0), Some(3), Some(256), Some(65_535)])),
+            ),
             _ => Input::Change(Change {
                 server,
                 check: CheckId(dice.below(16) as u32),

@@ -19,8 +19,9 @@ const TIERS: [(Standing, Because); 3] = [
 
 /// One answer per server, in the order of the config.
 pub(crate) fn choose(config: &config::Pool, servers: &[Server], standings: &[Standing]) -> Vec<Because> {
-    let of = config.servers.iter().zip(standings);
-    let mut because: Vec<Because> = of.map(|(of, &standing)| idle(of, standing)).collect();
+    let of = config.servers.iter().zip(servers).zip(standings);
+    let mut because: Vec<Because> =
+        of.map(|((of, server), &standing)| idle(of, server.weight(of), standing)).collect();
     let somebody_is_fit = choose_best(config, servers, standings, false, &mut because);
     if somebody_is_fit || !choose_best(config, servers, standings, true, &mut because) {
         add_least_bad(config, servers, standings, &mut because);
@@ -36,7 +37,10 @@ fn choose_best(
     backups: bool,
     because: &mut [Because],
 ) -> bool {
-    let able = |at: usize| config.servers[at].backup == backups && config.servers[at].weight > 0;
+    let able = |at: usize| {
+        let of = &config.servers[at];
+        of.backup == backups && servers[at].weight(of) > 0
+    };
     for (tier, serves) in TIERS {
         let mut found = false;
         for at in (0..standings.len()).filter(|&at| able(at) && standings[at] == tier) {
@@ -57,7 +61,10 @@ fn choose_best(
 /// Brings the serving capacity up to `min-serving` of what nobody's word has taken out, with those who were fit
 /// most recently. Never with a server that fails hard: it would serve nobody.
 fn add_least_bad(config: &config::Pool, servers: &[Server], standings: &[Standing], because: &mut [Because]) {
-    let weight = |at: usize| if config.servers[at].backup { 0 } else { u64::from(config.servers[at].weight) };
+    let weight = |at: usize| {
+        let of = &config.servers[at];
+        if of.backup { 0 } else { u64::from(servers[at].weight(of)) }
+    };
     let everybody = 0..standings.len();
     let ordered = |at: usize| matches!(standings[at], Standing::Ordered(_));
     let total: u64 = everybody.clone().filter(|&at| !ordered(at)).map(weight).sum();
@@ -85,7 +92,7 @@ fn add_least_bad(config: &config::Pool, servers: &[Server], standings: &[Standin
 }
 
 /// Why a server that is not chosen does what it does.
-fn idle(of: &config::Server, standing: Standing) -> Because {
+fn idle(of: &config::Server, weight: u16, standing: Standing) -> Because {
     match standing {
         Standing::Ordered(Wish::Maint) => Because::Maint,
         Standing::Ordered(Wish::Drain) => Because::Drain,
@@ -93,7 +100,7 @@ fn idle(of: &config::Server, standing: Standing) -> Because {
         Standing::Homeless => Because::NoAddress,
         Standing::Hard => Because::DownHard,
         Standing::Soft => Because::DownSoft,
-        Standing::Up | Standing::Flapping | Standing::Unknown if of.weight == 0 => Because::NoWeight,
+        Standing::Up | Standing::Flapping | Standing::Unknown if weight == 0 => Because::NoWeight,
         Standing::Up | Standing::Flapping | Standing::Unknown if of.backup => Because::BackupRests,
         Standing::Flapping => Because::Flapping,
         Standing::Up | Standing::Unknown => Because::NotYetKnown,

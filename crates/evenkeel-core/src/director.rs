@@ -3,13 +3,13 @@
 use crate::config::{CheckId, Config, ServerId};
 use crate::event::Event;
 use crate::evidence::Evidence;
-use crate::intent::Intent;
+use crate::intent::{Intent, Weighing};
 use crate::pool::{Known, Pool};
 use crate::source::Opinion;
 use crate::table::{PoolTable, Table};
 use crate::time::Time;
 use crate::why::Account;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Everything that can happen to the director.
@@ -19,6 +19,11 @@ pub enum Input {
     Change(Change),
     /// Somebody wants something of a server.
     Intent(ServerId, Intent),
+    /// Somebody wants a server to weigh something else.
+    Weigh(ServerId, Weighing),
+    /// What a run before this one knew. It fills gaps only: whatever was heard since stands. All at once, so that
+    /// nobody is out for a moment because a peer was restored first.
+    Restored(Vec<Restored>),
     /// A new config. Ids that it shares with the old one keep what is known of them. The director hears of a
     /// config before the thread that asks does, for it ignores changes of servers it does not know.
     Config(Arc<Config>),
@@ -38,6 +43,22 @@ pub struct Change {
     pub opinion: Opinion,
     /// What decided. For a change without an outcome (`down after 16s`, a tripped wire): the latest fail, or if
     /// none is kept, one made up to say so.
+    pub evidence: Evidence,
+}
+
+/// A source's opinion, as a run before this one knew it. Whoever tells the director gives the source itself the
+/// same to begin with ([`crate::source::Seed`]), for nothing repeats it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Restored {
+    /// Of which server.
+    pub server: ServerId,
+    /// By which check.
+    pub check: CheckId,
+    /// What it thought.
+    pub opinion: Opinion,
+    /// Since when; may be before this run's beginning.
+    pub since: Time,
+    /// What decided.
     pub evidence: Evidence,
 }
 
@@ -68,6 +89,8 @@ impl Director {
         let changed = match input {
             Input::Change(change) => self.change(now, change, &mut events),
             Input::Intent(server, intent) => self.intent(now, server, intent, &mut events),
+            Input::Weigh(server, weighing) => self.weigh(now, server, weighing, &mut events),
+            Input::Restored(restored) => self.restore(now, restored, &mut events),
             Input::Config(config) => self.reload(now, config, &mut events),
             Input::Tick => false,
         };
@@ -116,6 +139,32 @@ impl Director {
         }
         events.push(Event::Intent { who: pool.who(server), intent });
         pool.settle(now, None, events)
+    }
+
+    fn weigh(&mut self, now: Time, server: ServerId, weighing: Weighing, events: &mut Vec<Event>) -> bool {
+        let Some(&(pool, server)) = self.places.get(&server) else { return false };
+        let pool = &mut self.pools[pool];
+        if !pool.servers[server].weigh(weighing.clone()) {
+            return false;
+        }
+        let configured = pool.config.servers[server].weight;
+        events.push(Event::Weight { who: pool.who(server), weighing, configured });
+        pool.settle(now, None, events)
+    }
+
+    fn restore(&mut self, now: Time, restored: Vec<Restored>, events: &mut Vec<Event>) -> bool {
+        let mut touched = BTreeSet::new();
+        for one in restored {
+            let Some(&(at, server)) = self.places.get(&one.server) else { continue };
+            let pool = &mut self.pools[at];
+            pool.servers[server].restore(one, pool.config.require);
+            touched.insert(at);
+        }
+        let mut changed = false;
+        for at in touched {
+            changed |= self.pools[at].settle(now, None, events);
+        }
+        changed
     }
 
     fn reload(&mut self, now: Time, config: Arc<Config>, events: &mut Vec<Event>) -> bool {

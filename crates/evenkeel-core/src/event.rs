@@ -2,7 +2,7 @@
 
 use crate::config::{CheckId, PoolId, ServerId};
 use crate::evidence::{Evidence, Verdict};
-use crate::intent::Intent;
+use crate::intent::{Intent, Weighing};
 use crate::source::Health;
 use crate::table::Duty;
 use crate::why::Because;
@@ -45,6 +45,15 @@ pub enum Event {
         who: Who,
         /// What, who says so, and why.
         intent: Intent,
+    },
+    /// Somebody wants a server to weigh something else than before.
+    Weight {
+        /// Of which.
+        who: Who,
+        /// What, who says so, and why.
+        weighing: Weighing,
+        /// What the config says.
+        configured: u16,
     },
     /// No server of a pool can serve; its backups do, from this moment.
     BackupStarted {
@@ -121,6 +130,9 @@ impl fmt::Display for Event {
             }
             Event::Duty { who, to, because, .. } => write!(f, "{who}: {to}, because {because}"),
             Event::Intent { who, intent } => write!(f, "{who}: {intent}"),
+            Event::Weight { who, weighing, configured } => {
+                write!(f, "{who}: {weighing} (the config says {configured})")
+            }
             Event::BackupStarted { pool_name, now_serving, .. } => {
                 write!(f, "pool {pool_name}: no server can serve, backup does: {}", names(now_serving))
             }

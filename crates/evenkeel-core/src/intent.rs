@@ -20,6 +20,19 @@ pub struct Intent {
     pub until: Option<u64>,
 }
 
+/// Somebody wants a server to weigh something else than its config says, over reloads too.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Weighing {
+    /// 0 to 256; 0 is listed but gets no new work. `None`: what the config says.
+    pub weight: Option<u16>,
+    /// Who, for people.
+    pub author: Arc<str>,
+    /// Why, for people. May be empty.
+    pub reason: Arc<str>,
+    /// Until when, in seconds since 1970. When it comes, the edge sends `None`.
+    pub until: Option<u64>,
+}
+
 /// What is wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Wish {
@@ -104,6 +117,17 @@ impl fmt::Display for Intent {
     /// `maint by ann: new disk`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} by {}", self.wish, self.author)?;
+        if self.reason.is_empty() { Ok(()) } else { write!(f, ": {}", self.reason) }
+    }
+}
+
+impl fmt::Display for Weighing {
+    /// `weight 50 by ann: cold caches`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.weight {
+            Some(weight) => write!(f, "weight {weight} by {}", self.author)?,
+            None => write!(f, "weight as configured by {}", self.author)?,
+        }
         if self.reason.is_empty() { Ok(()) } else { write!(f, ": {}", self.reason) }
     }
 }

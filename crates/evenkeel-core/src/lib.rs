@@ -34,7 +34,7 @@ pub mod table;
 pub mod time;
 pub mod why;
 
-pub use director::{Change, Director, Input};
+pub use director::{Change, Director, Input, Restored};
 pub use probe::Probe;
 pub use source::{Health, Opinion, Source};
 pub use time::{Span, Time};

@@ -83,6 +83,8 @@ impl Pool {
             because: self.because[at],
             held_until: server.flap.until(now),
             intents: server.intents.iter().collect(),
+            weight: server.weight(&self.config.servers[at]),
+            weighing: server.weighing.as_ref(),
             votes: &server.votes,
             remedies: self.remedies(now, at),
         }
@@ -130,6 +132,7 @@ impl Pool {
         let serving = self.because.iter().filter(|because| because.serves()).count();
         let mut rows = Vec::with_capacity(config.servers.len());
         for ((of, server), &because) in config.servers.iter().zip(&mut self.servers).zip(&self.because) {
+            let weight = server.weight(of);
             let duty = because.duty();
             if duty == Duty::Serve {
                 server.ramp.serves(now, !because.is_return());
@@ -141,7 +144,7 @@ impl Pool {
                 name: of.name.clone(),
                 address: of.address.clone(),
                 duty,
-                weight: server.ramp.share(now, of.weight, config.slow_start, serving == 1),
+                weight: server.ramp.share(now, weight, config.slow_start, serving == 1),
                 backup: of.backup,
                 spare: because == Because::BackupRests,
                 avoid: server.avoid(),

@@ -4,7 +4,7 @@
 use crate::config::{Rule, Timing};
 use crate::evidence::{Mark, Verdict};
 use crate::schedule::{LONG_DEAD_AFTER, Pace, Schedule};
-use crate::source::{Health, Opinion, Source};
+use crate::source::{Health, Opinion, Seed, Source};
 use crate::time::{Span, Time};
 
 /// One check on one server. Timing and rule belong to the check, are shared by all its servers, and are
@@ -22,6 +22,11 @@ impl Probe {
     /// ([`crate::hash::of_names`]).
     pub fn new(now: Time, key: u64) -> Probe {
         Probe { schedule: Schedule::new(now, key), source: Source::new(now), tripped: false }
+    }
+
+    /// The same, going on where a run before this one ended.
+    pub fn restored(now: Time, key: u64, seed: &Seed) -> Probe {
+        Probe { source: Source::restored(now, seed), ..Probe::new(now, key) }
     }
 
     /// When it starts next.

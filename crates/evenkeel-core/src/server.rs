@@ -2,10 +2,10 @@
 //! comes back begins with a small share. Whether it serves depends on its peers, and is `pool`'s business.
 
 use crate::config::{self, Require};
-use crate::director::Change;
+use crate::director::{Change, Restored};
 use crate::event::Cause;
 use crate::flap::Flap;
-use crate::intent::{Intents, Wish};
+use crate::intent::{Intents, Weighing, Wish};
 use crate::ramp::Ramp;
 use crate::source::{Health, Opinion};
 use crate::time::{Span, Time};
@@ -17,6 +17,8 @@ pub(crate) struct Server {
     /// One per check of the pool, in its order.
     pub(crate) votes: Vec<Vote>,
     pub(crate) intents: Intents,
+    /// Somebody's word on its weight.
+    pub(crate) weighing: Option<Weighing>,
     /// The sum of the votes.
     pub(crate) health: Health,
     pub(crate) since: Time,
@@ -46,6 +48,7 @@ impl Server {
         let mut server = Server {
             votes: Vec::new(),
             intents: Intents::default(),
+            weighing: None,
             health: Health::Unknown,
             since: now,
             flap: Flap::default(),
@@ -78,6 +81,33 @@ impl Server {
         }
         let same = Opinion { streak: after.streak, ..before } == after;
         (!same).then_some(at)
+    }
+
+    /// Takes what a run before this one knew, unless something was heard since. Nothing has turned: it is as it was.
+    pub(crate) fn restore(&mut self, restored: Restored, require: Require) {
+        let vote = self.votes.iter_mut().find(|vote| vote.check == restored.check);
+        let Some(vote) = vote.filter(|vote| vote.decided.is_none()) else { return };
+        let Restored { opinion, since, evidence, .. } = restored;
+        vote.opinion = opinion;
+        vote.decided = Some((evidence, opinion.streak, since));
+        let health = self.sum(require);
+        if health != self.health {
+            self.health = health;
+            self.since = since;
+        }
+    }
+
+    /// What it weighs: somebody's word, else the config's.
+    pub(crate) fn weight(&self, of: &config::Server) -> u16 {
+        self.weighing.as_ref().and_then(|weighing| weighing.weight).unwrap_or(of.weight)
+    }
+
+    /// Takes somebody's word on its weight. Tells whether anything is different now.
+    pub(crate) fn weigh(&mut self, weighing: Weighing) -> bool {
+        let next = weighing.weight.is_some().then_some(weighing);
+        let different = self.weighing != next;
+        self.weighing = next;
+        different
     }
 
     /// Adds up the votes. The answer is the health before, if it is another one now.

@@ -41,6 +41,19 @@ pub struct Opinion {
     pub streak: u32,
 }
 
+/// What a run before this one knew, for a source to begin with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seed {
+    /// What it thought.
+    pub health: Health,
+    /// Down, and the latest fail was hard.
+    pub hard: bool,
+    /// Since when; may be before this run's beginning.
+    pub since: Time,
+    /// It is old news: down, but the first pass makes it up, as if it were unknown.
+    pub stale: bool,
+}
+
 /// One check on one server. 64 bytes; the rule is the caller's and the same in every call.
 #[derive(Clone, Debug)]
 pub struct Source {
@@ -57,6 +70,8 @@ pub struct Source {
     avoid: bool,
     /// Whether the latest fail was hard.
     hard: bool,
+    /// Down by old news: the first pass makes it up.
+    stale: bool,
 }
 
 impl Source {
@@ -72,7 +87,14 @@ impl Source {
             health: Health::Unknown,
             avoid: false,
             hard: false,
+            stale: false,
         }
+    }
+
+    /// A source that goes on where one of a run before this one ended.
+    pub fn restored(now: Time, seed: &Seed) -> Source {
+        let Seed { health, hard, since, stale } = *seed;
+        Source { health, hard, since, stale, ..Source::new(now) }
     }
 
     /// Takes an outcome that was known at `now`. The answer is the new opinion, if it is a new one (a longer
@@ -156,7 +178,9 @@ impl Source {
         match self.health {
             Health::Up => {}
             Health::Unknown => self.turn(now, Health::Up),
-            Health::Down if self.streak >= u32::from(rule.up_passes) => self.turn(now, Health::Up),
+            Health::Down if self.stale || self.streak >= u32::from(rule.up_passes) => {
+                self.turn(now, Health::Up)
+            }
             Health::Down => {}
         }
     }
@@ -167,6 +191,7 @@ impl Source {
         self.push(now, mark);
         self.hard = reason.kind == Kind::Hard;
         self.avoid |= mark == Mark::Refused;
+        self.stale = false;
         if self.health != Health::Down && self.failed_enough(now, rule) {
             self.turn(now, Health::Down);
         }
@@ -201,6 +226,7 @@ impl Source {
     fn turn(&mut self, now: Time, health: Health) {
         self.health = health;
         self.since = now;
+        self.stale = false;
     }
 
     fn news(&self, before: Opinion) -> Option<Opinion> {

@@ -2,7 +2,7 @@
 
 use crate::config::CheckId;
 use crate::evidence::Evidence;
-use crate::intent::Intent;
+use crate::intent::{Intent, Weighing};
 use crate::source::{Health, Opinion};
 use crate::table::{Duty, Sessions};
 use crate::time::Time;
@@ -22,6 +22,10 @@ pub struct Account<'a> {
     pub held_until: Option<Time>,
     /// What people and agents want of it.
     pub intents: Vec<&'a Intent>,
+    /// What it weighs: somebody's word, else the config's.
+    pub weight: u16,
+    /// Somebody's word on its weight.
+    pub weighing: Option<&'a Weighing>,
     /// One per check of its pool, in its order.
     pub votes: &'a [Vote],
     /// What would make it serve, each of these being needed; empty if it does.

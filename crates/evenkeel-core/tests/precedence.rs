@@ -3,8 +3,8 @@
 
 use evenkeel_core::config::*;
 use evenkeel_core::evidence::{Evidence, Layer, Mark, Reason, Verdict};
-use evenkeel_core::intent::{Intent, Origin, Wish};
-use evenkeel_core::{Change, Director, Health, Input, Opinion, Span, Time};
+use evenkeel_core::intent::{Intent, Origin, Weighing, Wish};
+use evenkeel_core::{Change, Director, Health, Input, Opinion, Restored, Span, Time};
 use std::sync::Arc;
 
 const TABLE: &str = "
@@ -38,6 +38,84 @@ fn the_truth_table_holds_row_by_row() {
             assert_eq!(found, row[column], "the same, with the words said first");
         }
     }
+}
+
+/// What the file says, what somebody says, and what follows for an up server: a weight says how much, never whether
+/// against a word; 0 means no new work.
+const WEIGHTS: &str = "
+file  said  wish        duty
+1     -     -           serving*1
+1     0     -           draining*0
+1     50    -           serving*50
+0     -     -           draining*0
+0     5     -           serving*5
+1     0     force-up    draining*0
+1     50    drain       draining*50
+1     0     maint       out*0
+1     50    force-down  out*50
+";
+
+#[test]
+fn a_weight_that_somebody_says_stands_in_place_of_the_files_over_reloads() {
+    for row in WEIGHTS.trim().lines().skip(1) {
+        let row: Vec<&str> = row.split_whitespace().collect();
+        let mut file = (*config()).clone();
+        let pool = Arc::make_mut(&mut file.pools[0]);
+        pool.servers[0].weight = row[0].parse().expect("a weight");
+        let file = Arc::new(file);
+        let mut director = Director::new(Time::ZERO, file.clone());
+        let mut inputs = vec![change(0, "up"), change(1, "up")];
+        inputs.extend(row[1].parse().ok().map(weigh));
+        inputs.extend(wish_of(row[2]).map(|wish| intent(wish, Origin::Operator)));
+        inputs.push(Input::Config(file));
+        for input in inputs {
+            director.handle(Time::ZERO, input);
+        }
+        let found = &director.table().pools[0].rows[0];
+        assert_eq!(format!("{}*{}", found.duty, found.weight / 256), row[3], "{row:?}");
+        let account = director.account(Time::ZERO, ServerId(0)).expect("it is known");
+        assert_eq!(account.weighing.is_some(), row[1] != "-");
+    }
+}
+
+#[test]
+fn a_weight_is_told_once_and_taken_back() {
+    let mut director = Director::new(Time::ZERO, config());
+    let told: Vec<String> = director.handle(Time::ZERO, weigh(50)).iter().map(ToString::to_string).collect();
+    assert_eq!(told, ["pool web server rs0: weight 50 by ann: cold (the config says 1)"]);
+    assert!(director.handle(Time::ZERO, weigh(50)).is_empty());
+    let back = Weighing { weight: None, author: "ann".into(), reason: "".into(), until: None };
+    let told = director.handle(Time::ZERO, Input::Weigh(ServerId(0), back));
+    assert_eq!(told[0].to_string(), "pool web server rs0: weight as configured by ann (the config says 1)");
+    assert_eq!(director.table().pools[0].rows[0].weight, 256);
+}
+
+#[test]
+fn what_is_restored_fills_gaps_only_and_turns_nobody() {
+    let mut director = Director::new(Time::ZERO, config());
+    director.handle(Time::ZERO, change(0, "up"));
+    let told = director.handle(Time::ZERO, Input::Restored(vec![restored(0), restored(1), restored(7)]));
+    let duties: Vec<String> = director.table().pools[0].rows.iter().map(|row| row.duty.to_string()).collect();
+    assert_eq!(duties, ["serving", "out"], "what was heard since stands");
+    assert!(
+        !told.iter().any(|event| matches!(event, evenkeel_core::event::Event::Health { .. })),
+        "{told:?}"
+    );
+    let account = director.account(Time::ZERO, ServerId(1)).expect("it is known");
+    assert_eq!((account.health, account.held_until), (Health::Down, None));
+}
+
+fn restored(server: u32) -> Restored {
+    let Input::Change(Change { server, check, opinion, evidence }) = change(server, "hard") else {
+        unreachable!("change makes changes")
+    };
+    Restored { server, check, opinion, evidence, since: Time::ZERO }
+}
+
+fn weigh(weight: u16) -> Input {
+    let weighing =
+        Weighing { weight: Some(weight), author: "ann".into(), reason: "cold".into(), until: None };
+    Input::Weigh(ServerId(0), weighing)
 }
 
 fn duty(operator: &str, agent: &str, evidence: &str, words_first: bool) -> String {

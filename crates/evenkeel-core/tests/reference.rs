@@ -96,6 +96,7 @@ struct Naive {
     config: Config,
     opinions: BTreeMap<(ServerId, CheckId), Opinion>,
     intents: BTreeMap<(ServerId, u8), Intent>,
+    weights: BTreeMap<ServerId, Option<u16>>,
     /// Each time the sum of the votes became another one, and what it became.
     turns: BTreeMap<ServerId, Vec<(Time, Health)>>,
 }
@@ -111,6 +112,10 @@ impl Naive {
                 self.intents.insert((server, origin), intent);
             }
             Input::Config(config) => self.config = (*config).clone(),
+            Input::Weigh(server, weighing) => {
+                self.weights.insert(server, weighing.weight);
+            }
+            Input::Restored(_) => unreachable!("no world is a second run"),
             Input::Tick => {}
         }
         // Who is gone is forgotten.
@@ -210,7 +215,7 @@ impl Naive {
                         Wish::Maint | Wish::ForceDown => Duty::Out(Sessions::Keep),
                         _ if chosen.contains(&of.id) => Duty::Serve,
                         _ if rank == 4 => Duty::Out(Sessions::Cut),
-                        _ if of.weight == 0 && rank < 3 => Duty::Drain,
+                        _ if self.weight(of) == 0 && rank < 3 => Duty::Drain,
                         _ => Duty::Out(Sessions::Keep),
                     },
                 );
@@ -219,11 +224,15 @@ impl Naive {
         duties
     }
 
+    fn weight(&self, of: &Server) -> u16 {
+        self.weights.get(&of.id).copied().flatten().unwrap_or(of.weight)
+    }
+
     fn chosen(&self, pool: &Pool, now: Time) -> Vec<ServerId> {
         let ranked = |backup: bool| {
             let side = pool.servers.iter().enumerate().filter(move |(_, of)| of.backup == backup);
             let mut ranked: Vec<_> = side
-                .filter(|(_, of)| of.weight > 0)
+                .filter(|(_, of)| self.weight(of) > 0)
                 .map(|(at, of)| {
                     let since = self.turns[&of.id].last().expect("it begins with one").0;
                     (self.rank(pool, of, now), Reverse(since), at)
@@ -245,7 +254,7 @@ impl Naive {
                 return backups.iter().map(id).collect();
             }
         }
-        let weight = |at: usize| u64::from(pool.servers[at].weight);
+        let weight = |at: usize| u64::from(self.weight(&pool.servers[at]));
         let all: u64 = servers.iter().filter(|(rank, ..)| *rank < 5).map(|(.., at)| weight(*at)).sum();
         for (rank, _, at) in servers {
             let capacity: u64 = chosen.iter().map(|&at| weight(at)).sum();

@@ -9,7 +9,7 @@ use evenkeel_core::intent::{Origin, Wish};
 use evenkeel_core::table::Duty;
 use evenkeel_core::{Input, Span};
 use std::sync::Arc;
-use worlds::{Step, Truth, World, intent, promises};
+use worlds::{Step, Truth, World, intent, promises, weighing};
 
 #[test]
 fn small_worlds_keep_the_promises() {
@@ -78,6 +78,7 @@ fn peace(world: &mut World) -> Result<(), String> {
     let servers: Vec<ServerId> = world.servers().collect();
     for &server in &servers {
         world.set(server, Truth::Fine);
+        world.tell(Input::Weigh(server, weighing(None)));
         for origin in [Origin::Operator, Origin::Agent] {
             world.tell(Input::Intent(server, intent(Wish::Ready, origin)));
         }
@@ -105,6 +106,7 @@ fn peace(world: &mut World) -> Result<(), String> {
 fn same_place(one: &Input, other: &Input) -> bool {
     match (one, other) {
         (Input::Change(a), Input::Change(b)) => (a.server, a.check) == (b.server, b.check),
+        (Input::Weigh(a, _), Input::Weigh(b, _)) => a == b,
         (Input::Intent(a, x), Input::Intent(b, y)) => (a, x.origin) == (b, y.origin),
         _ => false,
     }

@@ -6,7 +6,7 @@ use evenkeel_core::evidence::{Evidence, Layer, Mark, Reason, Verdict};
 use evenkeel_core::hash::of_names;
 use evenkeel_core::intent::{Intent, Origin, Wish};
 use evenkeel_core::table::{Duty, Row, Sessions};
-use evenkeel_core::{Change, Director, Input, Opinion, Probe, Span, Time};
+use evenkeel_core::{Change, Director, Input, Opinion, Probe, Restored, Span, Time};
 use std::fmt::Write;
 use std::sync::Arc;
 
@@ -68,7 +68,10 @@ impl<'a> Player<'a> {
             Some(Asked {
                 server,
                 check,
-                probe: Probe::new(START, key),
+                probe: match timeline.restored.iter().find(|(of, _)| of.0 as usize == server && check == 0) {
+                    Some((_, seed)) => Probe::restored(START, key, seed),
+                    None => Probe::new(START, key),
+                },
                 scheduled,
                 drawn: line.columns.clone(),
                 under_way: None,
@@ -88,6 +91,15 @@ impl<'a> Player<'a> {
             pool,
         };
         player.tell(Input::Config(Arc::clone(&timeline.config)));
+        let check = player.pool.checks[0].id;
+        let restored = timeline.restored.iter().map(|&(server, seed)| Restored {
+            server,
+            check,
+            opinion: Opinion { health: seed.health, hard: seed.hard, avoid: false, streak: 3 },
+            since: seed.since,
+            evidence: evidence(if seed.hard { 'x' } else { 'w' }, Span::from_millis(1)),
+        });
+        player.tell(Input::Restored(restored.collect()));
         player
     }
 

@@ -1,9 +1,10 @@
 //! Reads what stands above the dashes of a timeline. The words are those of the config, one setting a line.
 
-use evenkeel_core::Span;
 use evenkeel_core::config::{
     Address, Balance, Check, CheckId, Config, Down, Pool, PoolId, Require, Rule, Server, ServerId, Timing,
 };
+use evenkeel_core::source::Seed;
+use evenkeel_core::{Health, Span, Time};
 use std::sync::Arc;
 
 pub(crate) struct Timeline {
@@ -11,6 +12,8 @@ pub(crate) struct Timeline {
     pub(crate) column: Span,
     pub(crate) lines: Vec<Line>,
     pub(crate) log: bool,
+    /// What a run before this one knew, by server; of the first check.
+    pub(crate) restored: Vec<(ServerId, Seed)>,
 }
 
 pub(crate) struct Line {
@@ -27,7 +30,13 @@ pub(crate) enum What {
 }
 
 pub(crate) fn read(text: &str) -> Result<Timeline, String> {
-    let mut timeline = Timeline { config: Arc::default(), column: Span::ZERO, lines: Vec::new(), log: false };
+    let mut timeline = Timeline {
+        config: Arc::default(),
+        column: Span::ZERO,
+        lines: Vec::new(),
+        log: false,
+        restored: Vec::new(),
+    };
     let mut pool = Pool {
         id: PoolId(0),
         name: "web".into(),
@@ -68,6 +77,11 @@ fn read_line(
     let words: Vec<&str> = line.split_whitespace().collect();
     match words[..] {
         ["log"] => timeline.log = true,
+        ["restored", name, ref words @ ..] => {
+            let of =
+                pool.servers.iter().find(|server| &*server.name == name).ok_or("no such server above")?;
+            timeline.restored.push((of.id, seed(words)?));
+        }
         ["column", span] => timeline.column = time(span)?,
         ["min-serving", percent] => pool.min_serving = number(percent.trim_end_matches('%'))?,
         ["slow-start", span] => pool.slow_start = time(span)?,
@@ -121,6 +135,17 @@ fn read_settings(mut words: &[&str], timing: &mut Timing, rule: &mut Rule) -> Re
         };
     }
     Ok(())
+}
+
+/// `up`, `down`, `down hard`, `down stale`.
+fn seed(words: &[&str]) -> Result<Seed, String> {
+    let health = match words.first() {
+        Some(&"up") => Health::Up,
+        Some(&"down") => Health::Down,
+        _ => return Err("restored as what?".to_owned()),
+    };
+    let (hard, stale) = (words.contains(&"hard"), words.contains(&"stale"));
+    Ok(Seed { health, hard, since: Time::ZERO, stale })
 }
 
 fn drawing(head: &str, pool: &Pool) -> Result<What, String> {

@@ -12,7 +12,7 @@ use dice::Dice;
 use evenkeel_core::config::{Check, CheckId, Config, Pool, ServerId};
 use evenkeel_core::evidence::{Evidence, Layer, Mark, Reason, Verdict};
 use evenkeel_core::hash::of_names;
-use evenkeel_core::intent::{Intent, Origin, Wish};
+use evenkeel_core::intent::{Intent, Origin, Weighing, Wish};
 use evenkeel_core::{Change, Director, Input, Opinion, Probe, Span, Time};
 use film::Film;
 use std::collections::VecDeque;
@@ -195,7 +195,11 @@ impl World {
                 self.asked[at].settle();
                 self.send(at, news, evidence(Truth::Refuses, Span::ZERO));
             }
-            16..=18 => return self.word(server),
+            16..=17 => return self.word(server),
+            18 => {
+                let weight = self.dice.one_of(&[None, Some(0), Some(1), Some(9)]);
+                return self.tell(Input::Weigh(server, weighing(weight)));
+            }
             _ => {
                 let config = self.configs.changed(&mut self.dice, &self.config);
                 return self.reload(Arc::new(config));
@@ -304,6 +308,10 @@ impl Asked {
         let own = self.under_way.map_or(self.probe.due(), |(end, ..)| end);
         self.wake = own.min(self.probe.deadline(&self.of.rule).unwrap_or(Time::NEVER));
     }
+}
+
+pub(crate) fn weighing(weight: Option<u16>) -> Weighing {
+    Weighing { weight, author: "ann".into(), reason: "".into(), until: None }
 }
 
 pub(crate) fn intent(wish: Wish, origin: Origin) -> Intent {

@@ -152,12 +152,12 @@ impl Seen<'_> {
 
     fn can_serve(&self) -> bool {
         let fit = self.account.health != Health::Down || self.is_forced_up();
-        fit && self.is_willing() && self.is_addressed() && self.of.weight > 0
+        fit && self.is_willing() && self.is_addressed() && self.account.weight > 0
     }
 
     /// Between a tenth and all of its weight.
     fn share(&self, pool: &Pool) -> Result<(), String> {
-        let (full, share) = (u32::from(self.of.weight) * 256, self.row.weight);
+        let (full, share) = (u32::from(self.account.weight) * 256, self.row.weight);
         if share > full || share < full / 10 {
             return Err(format!("{}: {} has {share} of {full}", pool.name, self.of.name));
         }
@@ -168,7 +168,10 @@ impl Seen<'_> {
 /// Soft evidence alone never takes more out than `min-serving` allows, unless the backups serve.
 fn floor(pool: &Pool, rows: &[Seen]) -> Result<(), String> {
     let capacity = |chosen: &dyn Fn(&Seen) -> bool| -> u64 {
-        rows.iter().filter(|seen| !seen.of.backup && chosen(seen)).map(|seen| u64::from(seen.of.weight)).sum()
+        rows.iter()
+            .filter(|seen| !seen.of.backup && chosen(seen))
+            .map(|seen| u64::from(seen.account.weight))
+            .sum()
     };
     let needed = (capacity(&|seen| seen.is_willing()) * u64::from(pool.min_serving)).div_ceil(100);
     let possible = capacity(&|seen| {
