@@ -13,6 +13,42 @@ pub fn now() -> Time {
     Time::from_nanos(at.tv_sec as u64 * 1_000_000_000 + at.tv_nsec as u64)
 }
 
+/// Wall time in seconds since 1970. Only the end of somebody's word is decided by it.
+pub fn wall() -> u64 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs()
+}
+
+/// Seconds since 1970 of a date and time where the machine stands; `None` if there is no such date.
+pub fn from_local(year: i32, month: i32, day: i32, hour: i32, minute: i32, second: i32) -> Option<u64> {
+    from(libc::mktime, year, month, day, hour, minute, second)
+}
+
+/// The same in UTC.
+pub fn from_utc(year: i32, month: i32, day: i32, hour: i32, minute: i32, second: i32) -> Option<u64> {
+    from(libc::timegm, year, month, day, hour, minute, second)
+}
+
+/// `read` is mktime(3) or timegm(3).
+fn from(
+    read: unsafe extern "C" fn(*mut libc::tm) -> libc::time_t,
+    year: i32,
+    month: i32,
+    day: i32,
+    hour: i32,
+    minute: i32,
+    second: i32,
+) -> Option<u64> {
+    // SAFETY: an all-zero `tm` is a valid value of that plain C struct (its one pointer may be null).
+    let mut tm: libc::tm = unsafe { std::mem::zeroed() };
+    (tm.tm_year, tm.tm_mon, tm.tm_mday) = (year.checked_sub(1900)?, month - 1, day);
+    (tm.tm_hour, tm.tm_min, tm.tm_sec, tm.tm_isdst) = (hour, minute, second, -1);
+    // SAFETY: both functions read and normalize the `tm` of this frame and keep no pointer to it.
+    let seconds = unsafe { read(&mut tm) };
+    // It normalizes: the 31st of June would be the 1st of July.
+    let same = (tm.tm_mon, tm.tm_mday, tm.tm_min) == (month - 1, day, minute);
+    u64::try_from(seconds).ok().filter(|_| same)
+}
+
 /// Wall time as RFC 3339 writes it, in UTC and to the millisecond: `2024-01-01T12:00:00.000Z`.
 pub fn rfc3339(at: SystemTime) -> String {
     let since = at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO);

@@ -12,4 +12,5 @@ pub mod run;
 pub mod screen;
 pub mod seed_log;
 pub mod tell;
+pub mod until;
 pub mod verbs;

@@ -100,6 +100,22 @@ pub enum Fact {
         /// Why; may be empty.
         reason: String,
     },
+    /// Somebody wants a server to weigh something else.
+    Weight {
+        /// Its pool.
+        pool: String,
+        /// Which one.
+        server: String,
+        /// 0 to 256; absent: what the config says.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        weight: Option<u16>,
+        /// What the config says.
+        configured: u16,
+        /// Who.
+        author: String,
+        /// Why; may be empty.
+        reason: String,
+    },
     /// A pool's backups serve from now on.
     BackupStarted {
         /// Which pool.
@@ -253,6 +269,14 @@ impl From<&Event> for Fact {
                 wish: intent.wish.to_string(),
                 author: intent.author.to_string(),
                 reason: intent.reason.to_string(),
+            },
+            Event::Weight { who, weighing, configured } => Fact::Weight {
+                pool: who.pool_name.to_string(),
+                server: who.server_name.to_string(),
+                weight: weighing.weight,
+                configured: *configured,
+                author: weighing.author.to_string(),
+                reason: weighing.reason.to_string(),
             },
             Event::BackupStarted { pool_name, .. } => Fact::BackupStarted { pool: pool_name.to_string() },
             Event::BackupStopped { pool_name, .. } => Fact::BackupStopped { pool: pool_name.to_string() },

@@ -2,7 +2,7 @@
 
 use super::model::Refusal;
 use super::socket;
-use http_body_util::{BodyExt, Empty, Limited};
+use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
@@ -53,10 +53,20 @@ impl Door {
 
     /// Asks for a document as it is.
     pub fn text(&self, path: &str) -> Result<Vec<u8>, Error> {
+        self.exchange("GET", path, Vec::new())
+    }
+
+    /// Puts a document of the model there; the answer as it is.
+    pub fn put(&self, path: &str, body: &impl serde::Serialize) -> Result<Vec<u8>, Error> {
+        let body = serde_json::to_vec(body).map_err(|error| Error::Broken(error.to_string()))?;
+        self.exchange("PUT", path, body)
+    }
+
+    fn exchange(&self, method: &str, path: &str, body: Vec<u8>) -> Result<Vec<u8>, Error> {
         let socket = self.path().ok_or(Error::NoPath)?;
         runtime()?.block_on(async {
             let whole = async {
-                let answer = open(&socket, path).await?;
+                let answer = open(&socket, method, path, body).await?;
                 let body = Limited::new(answer, ANSWER_MAX).collect().await;
                 body.map(|body| body.to_bytes().to_vec()).map_err(|error| Error::Broken(error.to_string()))
             };
@@ -69,7 +79,7 @@ impl Door {
     pub fn lines(&self, path: &str, line: &mut dyn FnMut(&[u8]) -> bool) -> Result<(), Error> {
         let socket = self.path().ok_or(Error::NoPath)?;
         runtime()?.block_on(async {
-            let answer = tokio::time::timeout(DEADLINE, open(&socket, path)).await;
+            let answer = tokio::time::timeout(DEADLINE, open(&socket, "GET", path, Vec::new())).await;
             let mut answer = answer.unwrap_or_else(|_| Err(late()))?;
             let mut rest = Vec::new();
             while let Some(frame) = answer.frame().await {
@@ -88,14 +98,15 @@ impl Door {
 }
 
 /// Sends the request; returns the body of a 200.
-async fn open(socket: &Path, path: &str) -> Result<Incoming, Error> {
+async fn open(socket: &Path, method: &str, path: &str, body: Vec<u8>) -> Result<Incoming, Error> {
     let broken = |error: hyper::Error| Error::Broken(error.to_string());
     let stream =
         UnixStream::connect(socket).await.map_err(|error| Error::Connect(socket.to_owned(), error))?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
     // Its error is also the answer's.
     tokio::spawn(async move { connection.await.is_ok() });
-    let request = hyper::Request::get(path).header("host", "evenkeel").body(Empty::<Bytes>::new());
+    let request = hyper::Request::builder().method(method).uri(path).header("host", "evenkeel");
+    let request = request.body(Full::<Bytes>::new(body.into()));
     let request = request.map_err(|error| Error::Broken(error.to_string()))?;
     let answer = sender.send_request(request).await.map_err(broken)?;
     if answer.status() == hyper::StatusCode::OK {

@@ -3,6 +3,8 @@
 
 pub mod client;
 pub mod model;
+pub mod order;
+mod peer;
 mod routes;
 pub mod socket;
 
@@ -12,6 +14,7 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use model::Refusal;
+use order::Order;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::SyncSender;
@@ -57,6 +60,8 @@ pub enum Question {
     Follow(u64),
     /// The config that holds.
     Config,
+    /// Something is wanted of a server.
+    Order(Order),
     /// Whether the loop turns.
     Live,
 }
@@ -117,7 +122,8 @@ pub async fn serve(listener: UnixListener, desk: SyncSender<Message>) {
 /// One request, one answer, one connection.
 async fn converse(stream: UnixStream, desk: SyncSender<Message>) {
     let follows = Arc::new(AtomicBool::new(false));
-    let service = TowerToHyperService::new(routes::router(desk, follows.clone()));
+    let uid = stream.peer_cred().map(|peer| peer.uid()).ok();
+    let service = TowerToHyperService::new(routes::router(desk, follows.clone(), uid));
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEAD).keep_alive(false).max_buf_size(16 * 1024);
     let mut connection = std::pin::pin!(http.serve_connection(TokioIo::new(stream), service));

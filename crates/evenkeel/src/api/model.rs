@@ -96,8 +96,14 @@ pub struct Server {
     pub duty: String,
     /// A sorry server.
     pub backup: bool,
-    /// As configured, 0 to 256.
+    /// What it weighs, 0 to 256: somebody's word, else the config's.
     pub weight: u16,
+    /// Somebody's word on its weight.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub weighing: Option<Weighing>,
+    /// What people and agents want of it; the most drastic one holds. Empty: the evidence decides.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub intents: Vec<Intent>,
     /// What it gets of that now, in percent: less than 100 during slow start.
     pub share_percent: f64,
     /// Skipped by the relay for the moment: its last connect was refused.
@@ -111,6 +117,49 @@ pub struct Server {
     pub active: u64,
     /// Requests or connections it was given since the daemon's start.
     pub total: u64,
+}
+
+/// Somebody wants something of a server.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Intent {
+    /// `drain`, `maint`, `force up` or `force down`.
+    pub wish: String,
+    /// `operator`, `agent` or `names`.
+    pub origin: String,
+    /// Who.
+    pub author: String,
+    /// Why; may be empty.
+    pub reason: String,
+    /// Until when, RFC 3339; absent: until somebody says otherwise.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub until: Option<String>,
+}
+
+/// Somebody's word on a weight.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Weighing {
+    /// What the config says.
+    pub configured: u16,
+    /// Who.
+    pub author: String,
+    /// Why; may be empty.
+    pub reason: String,
+    /// Until when, RFC 3339.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub until: Option<String>,
+}
+
+/// The answer to an order.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Ordered {
+    /// Whether anything is different now.
+    pub changed: bool,
+    /// Its pool.
+    pub pool: String,
+    /// The row of the status, as it is now.
+    pub server: Server,
+    /// Who gets new work in the pool now.
+    pub serving: Vec<String>,
 }
 
 /// `GET /v1/pools/{pool}/servers/{server}`.

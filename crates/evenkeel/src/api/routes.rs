@@ -1,15 +1,18 @@
 //! Paths to questions, answers to bytes.
 
 use super::model::Refusal;
-use super::{Answer, Question, ask};
+use super::order::{BODY_MAX, Body as Wanted, Matter, Order};
+use super::{Answer, Question, ask, peer};
+use crate::clock;
 use crate::run::Message;
 use crate::tell::Told;
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{Path, Query, State};
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{DefaultBodyLimit, Path, Query, State};
 use axum::http::{StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, put};
 use hyper::body::{Bytes, Frame};
 use serde::Deserialize;
 use std::convert::Infallible;
@@ -25,25 +28,39 @@ use tokio::sync::{broadcast, mpsc};
 /// A follower hears at least an empty line this often, so that a dead connection is noticed.
 const BEAT: Duration = Duration::from_secs(15);
 
+const METHODS: &str = "this method is not known here: GET reads; PUT or POST changes …/intent and …/weight";
+
 #[derive(Clone)]
 struct Desk {
     loop_: SyncSender<Message>,
     follows: Arc<AtomicBool>,
+    /// Who asks, if the kernel says so.
+    uid: Option<u32>,
 }
 
 /// The router of one connection; `follows` is set when it becomes a stream of events.
-pub(super) fn router(desk: SyncSender<Message>, follows: Arc<AtomicBool>) -> Router {
+/// `uid` is who asks.
+pub(super) fn router(desk: SyncSender<Message>, follows: Arc<AtomicBool>, uid: Option<u32>) -> Router {
+    let intent = put(intent).post(self::intent);
+    let weight = put(weight).post(self::weight);
+    let (intent_alone, weight_alone) =
+        (put(intent_alone).post(self::intent_alone), put(weight_alone).post(self::weight_alone));
     Router::new()
         .route("/livez", get(live))
         .route("/v1/status", get(|desk| plain(desk, Question::Status)))
         .route("/v1/config", get(|desk| plain(desk, Question::Config)))
         .route("/v1/pools/{pool}", get(pool))
         .route("/v1/pools/{pool}/servers/{server}", get(why))
+        .route("/v1/pools/{pool}/servers/{server}/intent", intent)
+        .route("/v1/pools/{pool}/servers/{server}/weight", weight)
         .route("/v1/servers/{server}", get(why_alone))
+        .route("/v1/servers/{server}/intent", intent_alone)
+        .route("/v1/servers/{server}/weight", weight_alone)
         .route("/v1/events", get(events))
-        .method_not_allowed_fallback(async || refusal(Refusal::new(405, "only GET is known here")))
+        .method_not_allowed_fallback(async || refusal(Refusal::new(405, METHODS)))
         .fallback(unknown)
-        .with_state(Desk { loop_: desk, follows })
+        .layer(DefaultBodyLimit::max(BODY_MAX))
+        .with_state(Desk { loop_: desk, follows, uid })
 }
 
 async fn live(State(desk): State<Desk>) -> Response {
@@ -67,6 +84,48 @@ async fn why(desk: State<Desk>, Path((pool, server)): Path<(String, String)>) ->
 
 async fn why_alone(desk: State<Desk>, Path(server): Path<String>) -> Response {
     plain(desk, Question::Why { pool: None, server }).await
+}
+
+type Sent = Result<Bytes, BytesRejection>;
+
+async fn intent(desk: State<Desk>, Path((pool, server)): Path<(String, String)>, sent: Sent) -> Response {
+    order(desk, Some(pool), server, Matter::Intent, sent).await
+}
+
+async fn weight(desk: State<Desk>, Path((pool, server)): Path<(String, String)>, sent: Sent) -> Response {
+    order(desk, Some(pool), server, Matter::Weight, sent).await
+}
+
+async fn intent_alone(desk: State<Desk>, Path(server): Path<String>, sent: Sent) -> Response {
+    order(desk, None, server, Matter::Intent, sent).await
+}
+
+async fn weight_alone(desk: State<Desk>, Path(server): Path<String>, sent: Sent) -> Response {
+    order(desk, None, server, Matter::Weight, sent).await
+}
+
+async fn order(
+    desk: State<Desk>,
+    pool: Option<String>,
+    server: String,
+    matter: Matter,
+    sent: Sent,
+) -> Response {
+    let peer = match desk.uid {
+        Some(uid) => peer::name(uid).await,
+        None => "somebody".to_owned(),
+    };
+    let order = sent.map_err(|error| Refusal::new(error.status().as_u16(), error.body_text()));
+    let order = order.and_then(|bytes| {
+        let body = Wanted::read(&bytes)?;
+        let what = body.judge(matter, clock::wall())?;
+        let (author, reason) = (body.author(&peer)?, body.reason()?);
+        Ok(Order { pool, server, what, author, reason, until: body.until, force: body.force })
+    });
+    match order {
+        Ok(order) => plain(desk, Question::Order(order)).await,
+        Err(error) => refusal(error),
+    }
 }
 
 #[derive(Deserialize)]

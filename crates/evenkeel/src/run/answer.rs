@@ -2,11 +2,13 @@
 
 use super::daemon::Daemon;
 use super::explain::{self, Streak};
+use super::orders;
 use crate::api::model::{self, Refusal};
 use crate::api::{Answer, Asked, Question};
 use crate::tell::Fact;
 use evenkeel_check::engine::Sight;
 use evenkeel_core::config::{Address, Check, Listen, PlaneKind, Pool, Protocol, Server};
+use evenkeel_core::event::Event;
 use evenkeel_core::evidence::{Mark, Verdict};
 use evenkeel_core::table::Row;
 use evenkeel_core::why::{Account, Because, Remedy, Vote};
@@ -20,7 +22,7 @@ const PATIENCE: Duration = Duration::from_millis(200);
 
 impl Daemon {
     /// Answers one question.
-    pub(super) fn answer(&mut self, now: Time, asked: Asked) {
+    pub(super) fn answer(&mut self, now: Time, asked: Asked, events: &mut Vec<Event>) {
         let answer = match asked.question {
             Question::Live => Ok(Answer::Json("true".into())),
             Question::Config => Ok(Answer::Json(self.loaded.json.to_string())),
@@ -29,6 +31,7 @@ impl Daemon {
             Question::Why { pool, server } => {
                 self.why(now, pool.as_deref(), &server).map(|why| Answer::json(&why))
             }
+            Question::Order(order) => self.order(now, &order, events).map(|done| Answer::json(&done)),
             Question::Events(since) => Ok(Answer::Events(self.ring.since(since))),
             Question::Follow(since) => {
                 let (past, future) = self.ring.follow(since);
@@ -76,7 +79,7 @@ impl Daemon {
         }
     }
 
-    fn server(&mut self, now: Time, pool: &Pool, server: &Server) -> model::Server {
+    pub(super) fn server(&mut self, now: Time, pool: &Pool, server: &Server) -> model::Server {
         let sessions = self.relay.sessions(server.id);
         let counts = self.relay.counts(server.id);
         let account =
@@ -91,8 +94,10 @@ impl Daemon {
             health: account.health.to_string(),
             duty: account.because.duty().to_string(),
             backup: server.backup,
-            weight: server.weight,
-            share_percent: row.map_or(0.0, |row| share(row, server)),
+            weight: account.weight,
+            weighing: orders::weighing(&account, server.weight),
+            intents: orders::intents(&account),
+            share_percent: row.map_or(0.0, |row| share(row, account.weight)),
             avoid: row.is_some_and(|row| row.avoid),
             reason: self.reason(now, pool, server, &account),
             since_s: Some(now.since(account.since).as_secs_f64()),
@@ -101,8 +106,16 @@ impl Daemon {
         }
     }
 
-    /// One line: what decided, or why nothing has.
+    /// One line: what decided, or why nothing has, and what people have said.
     fn reason(&self, now: Time, pool: &Pool, server: &Server, account: &Account<'_>) -> String {
+        let decided = self.decisive(now, pool, server, account);
+        match orders::words(account, server.weight) {
+            Some(words) => format!("{decided}; {words}"),
+            None => decided,
+        }
+    }
+
+    fn decisive(&self, now: Time, pool: &Pool, server: &Server, account: &Account<'_>) -> String {
         if let Address::Name(name, _) = &server.address {
             return self.names.missing(name);
         }
@@ -124,6 +137,8 @@ impl Daemon {
         };
         match account.because {
             Because::Up | Because::DownHard | Because::DownSoft => said,
+            // The words themselves follow.
+            Because::Drain | Because::Maint | Because::ForcedUp | Because::ForcedDown => said,
             because => match account.held_until {
                 Some(until) => format!("{said}; {because} ({} more)", until.since(now)),
                 None => format!("{said}; {because}"),
@@ -184,7 +199,11 @@ impl Daemon {
         found.ok_or_else(|| Refusal::missing("pool", name, pools.iter().map(|pool| &*pool.name)))
     }
 
-    fn named_server(&self, pool: Option<&str>, name: &str) -> Result<(Arc<Pool>, Server), Refusal> {
+    pub(super) fn named_server(
+        &self,
+        pool: Option<&str>,
+        name: &str,
+    ) -> Result<(Arc<Pool>, Server), Refusal> {
         let pools = match pool {
             Some(pool) => vec![self.named_pool(pool)?],
             None => self.director.config().pools.clone(),
@@ -244,8 +263,8 @@ fn listen(listen: &Listen) -> String {
 }
 
 /// How much of its weight it gets, in percent.
-fn share(row: &Row, server: &Server) -> f64 {
-    match server.weight {
+fn share(row: &Row, weight: u16) -> f64 {
+    match weight {
         0 => 0.0,
         weight => f64::from(row.weight) / f64::from(u32::from(weight) * 256) * 100.0,
     }

@@ -48,6 +48,8 @@ pub(super) struct Daemon {
     again: Option<Time>,
     /// It was told to stop: when what is still under way is cut.
     stopping: Option<Time>,
+    /// When the next word of somebody ends, in seconds since 1970.
+    pub(super) next_end: Option<u64>,
     /// The engine has died, and that was told.
     frozen: bool,
 }
@@ -84,6 +86,7 @@ impl Daemon {
             failed: Vec::new(),
             again: None,
             stopping: None,
+            next_end: None,
             frozen: false,
         };
         let failed = daemon.relay.apply(daemon.director.table()).failed;
@@ -117,11 +120,12 @@ impl Daemon {
                         events.extend(self.director.handle(now, Input::Change(change)))
                     }
                     Message::Resolved(answer) => self.learn(now, answer),
-                    Message::Asked(asked) => self.answer(now, asked),
+                    Message::Asked(asked) => self.answer(now, asked, &mut events),
                     Message::Reload => self.reload(now, &mut events),
                     Message::Stop => self.stop(now),
                 }
             }
+            self.end_words(now, &mut events);
             self.move_names(now, &mut events);
             self.follow(now);
             for event in events {

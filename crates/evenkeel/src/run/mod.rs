@@ -5,6 +5,7 @@ mod answer;
 mod daemon;
 mod explain;
 mod names;
+mod orders;
 mod signals;
 
 use crate::api::{self, Asked, socket};

@@ -155,8 +155,12 @@ impl Daemon {
             let account = self.director.account(now, old);
             let kept = account.iter().flat_map(|account| &account.intents).copied();
             let kept: Vec<Intent> = kept.filter(|intent| intent.origin != Origin::Names).cloned().collect();
+            let weighing = account.and_then(|account| account.weighing.cloned());
             for intent in kept {
                 events.extend(self.director.handle(now, Input::Intent(new, intent)));
+            }
+            if let Some(weighing) = weighing {
+                events.extend(self.director.handle(now, Input::Weigh(new, weighing)));
             }
         }
         let drain = step.drain.into_iter().map(|(server, why)| (server, Wish::Drain, why));

@@ -6,6 +6,7 @@ pub mod demo;
 pub mod events;
 pub mod fault;
 pub mod fmt;
+pub mod order;
 pub mod probe;
 pub mod run;
 pub mod status;
@@ -45,6 +46,18 @@ enum Verb {
     Status(status::Args),
     /// Explains the verdict on one server.
     Why(why::Args),
+    /// No new work for a server; what it has, it keeps.
+    Drain(order::Args),
+    /// Takes drain, maint and force back: the checks decide again.
+    Ready(order::Args),
+    /// Takes a server out.
+    Maint(order::Args),
+    /// Counts a server as up or down, whatever its checks say.
+    Force(order::Force),
+    /// Gives a server another weight than the config does.
+    Weight(order::Weight),
+    /// The same in HAProxy's words: set server web/rs1 state drain
+    Set(order::Set),
     /// Prints what happened, and what happens.
     Events(events::Args),
     /// A server that fails on demand, for the demo, the stories and the benches.
@@ -65,6 +78,12 @@ pub fn main() -> ExitCode {
         Verb::Demo(args) => demo::main(args),
         Verb::Status(args) => status::main(args),
         Verb::Why(args) => why::main(args),
+        Verb::Drain(args) => order::wish(args, "drain"),
+        Verb::Ready(args) => order::wish(args, "ready"),
+        Verb::Maint(args) => order::wish(args, "maint"),
+        Verb::Force(args) => order::force(args),
+        Verb::Weight(args) => order::weight(args),
+        Verb::Set(args) => order::set(args),
         Verb::Events(args) => events::main(args),
         Verb::Fault(args) => fault::main(args),
     }

@@ -1,7 +1,7 @@
 //! `evenkeel why`: explains the verdict on one server.
 
 use crate::api::client::{self, Door};
-use crate::api::model::{Check, Evidence, Why};
+use crate::api::model::{Check, Evidence, Intent, Server, Weighing, Why};
 use crate::screen::{self, Columns, Tone};
 use std::process::ExitCode;
 
@@ -57,6 +57,7 @@ fn draw(why: &Why, coloured: bool) -> String {
     if server.duty != "serving" || server.health != "up" {
         out.push_str(&format!("  {}: {}\n", server.duty, why.because));
     }
+    out.push_str(&draw_words(server));
     if !why.needs.is_empty() {
         out.push_str(&format!("  to serve it needs {}\n", why.needs.join(", and ")));
     }
@@ -70,6 +71,26 @@ fn draw(why: &Why, coloured: bool) -> String {
         let legend = "  oldest outcome left: + pass  x refused  t timeout  w wrong answer\n";
         out.push_str(&screen::paint(legend.trim_end(), Tone::Dim, coloured));
         out.push('\n');
+    }
+    out
+}
+
+/// What people and agents have said of it.
+fn draw_words(server: &Server) -> String {
+    let more = |reason: &str, until: &Option<String>| {
+        let reason = if reason.is_empty() { String::new() } else { format!(": {reason}") };
+        format!("{reason}{}", until.as_ref().map(|at| format!(", until {at}")).unwrap_or_default())
+    };
+    let mut out = String::new();
+    for Intent { wish, author, reason, until, .. } in &server.intents {
+        out.push_str(&format!("  told: {wish} by {author}{}\n", more(reason, until)));
+    }
+    if let Some(Weighing { configured, author, reason, until }) = &server.weighing {
+        let more = more(reason, until);
+        out.push_str(&format!(
+            "  told: weight {} by {author}{more}; the config says {configured}\n",
+            server.weight
+        ));
     }
     out
 }

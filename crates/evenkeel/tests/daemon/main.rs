@@ -6,6 +6,7 @@
 #[allow(dead_code)] // The resolver's own tests use the rest of it.
 mod dns;
 mod names;
+mod orders;
 mod world;
 
 use std::net::SocketAddr;
