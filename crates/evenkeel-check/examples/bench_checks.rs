@@ -1,7 +1,7 @@
-//! The two ends of the bench of checks: `serve PORT…` answers every HTTP request at every local address, keeping
-//! connections at the first port and closing them at the second; `ask LINE COUNT PORT SECONDS` runs the engine with
-//! that check line over COUNT addresses from 10.78.0.1 on; `tap SECONDS` tells the mean time from one SYN to the next
-//! of every address. `cargo xtask bench checks` joins and measures them.
+//! The two ends of the bench of checks: `serve PORT…` answers every HTTP request at every local address,
+//! keeping connections at the first port and closing them at the second; `ask LINE COUNT PORT SECONDS` runs
+//! the engine with that check line over COUNT addresses from 10.78.0.1 on; `tap SECONDS` tells the mean time
+//! from one SYN to the next of every address. `cargo xtask bench checks` joins and measures them.
 
 use evenkeel_check::engine::{Engine, Target};
 use evenkeel_check::words::{self, Defaults};
@@ -85,8 +85,8 @@ fn tap(span: Duration) -> Result<(), String> {
     // SAFETY: `room` is valid for reading for its size. Without root it fails, and the room is smaller.
     unsafe { libc::setsockopt(fd, libc::SOL_SOCKET, libc::SO_RCVBUFFORCE, value, size) };
     let begin = Instant::now();
-    // Of every address the first SYN, and the first one that comes at least this much after the tap was opened. Both
-    // are chosen alike, so that jitter near the edges of the window favours neither.
+    // Of every address the first SYN, and the first one that comes at least this much after the tap was
+    // opened. Both are chosen alike, so that jitter near the edges of the window favours neither.
     let mut seen: HashMap<[u8; 4], (f64, Option<f64>)> = HashMap::new();
     let (mut opened, second) = (None, span.as_secs_f64() - 2.0);
     let mut packet = [0u8; 64];

@@ -61,8 +61,9 @@ pub struct Sight {
     pub last_fail: Option<Evidence>,
 }
 
-/// Takes a change, or gives it back because there is no room now. Called on the engine's thread; must not block.
-/// A closure and not a queue, because a change is not all that may stand in the one queue of whoever decides.
+/// Takes a change, or gives it back because there is no room now. Called on the engine's thread; must not
+/// block. A closure and not a queue, because a change is not all that may stand in the one queue of whoever
+/// decides.
 pub type Changes = Box<dyn FnMut(Change) -> Option<Change> + Send>;
 
 /// Why there is no engine.
@@ -84,8 +85,8 @@ enum Command {
 const COMMANDS: usize = 64;
 
 impl Engine {
-    /// Starts the thread. What sources think, whenever that changes, goes to `changes`; while that takes none,
-    /// the newest opinion of each source is kept and offered again.
+    /// Starts the thread. What sources think, whenever that changes, goes to `changes`; while that takes
+    /// none, the newest opinion of each source is kept and offered again.
     pub fn start(changes: Changes) -> Result<Engine, Error> {
         let (commands, inbox) = sync_channel(COMMANDS);
         let bell = Arc::new(Bell::new().map_err(Error::Poll)?);
@@ -96,8 +97,8 @@ impl Engine {
         Ok(Engine { commands, bell, counters, thread: Some(thread) })
     }
 
-    /// From now on these targets are asked, and no others. A target whose server, check and address were in the
-    /// set before keeps all that is known of it. Reads the files that TLS needs, on the calling thread.
+    /// From now on these targets are asked, and no others. A target whose server, check and address were in
+    /// the set before keeps all that is known of it. Reads the files that TLS needs, on the calling thread.
     pub fn set(&self, targets: Vec<Target>) {
         let mut plans = HashMap::new();
         for target in &targets {

@@ -14,8 +14,8 @@ use std::ptr::from_ref;
 /// A plain errno.
 pub(crate) type Errno = i32;
 
-/// Now, by the clock of everything in this crate: CLOCK_MONOTONIC, which nobody can set and which goes on while
-/// the process is stopped.
+/// Now, by the clock of everything in this crate: CLOCK_MONOTONIC, which nobody can set and which goes on
+/// while the process is stopped.
 pub fn now() -> Time {
     // SAFETY: an all-zero timespec is a valid one.
     let mut at: libc::timespec = unsafe { zeroed() };
@@ -200,7 +200,8 @@ pub(crate) fn no_delay(fd: RawFd) -> Result<(), Errno> {
 }
 
 /// Makes the socket deaf to segments that carry FIN, so that it never enters TIME_WAIT. A classic BPF program
-/// over the TCP header (socket(7), `SO_ATTACH_FILTER`): byte 13 holds the flags (RFC 9293, 3.1), bit 0 is FIN.
+/// over the TCP header (socket(7), `SO_ATTACH_FILTER`): byte 13 holds the flags (RFC 9293, 3.1), bit 0 is
+/// FIN.
 pub(crate) fn ignore_fin(fd: RawFd) -> Result<(), Errno> {
     let op = |code: u32, jt, jf, k| libc::sock_filter { code: code as u16, jt, jf, k };
     let mut program = [

@@ -1,5 +1,5 @@
-//! Every way in which a server answers, does not answer or misbehaves, over real loopback sockets: the reason must
-//! be the right one, and time and memory bounded.
+//! Every way in which a server answers, does not answer or misbehaves, over real loopback sockets: the reason
+//! must be the right one, and time and memory bounded.
 
 mod servers;
 

@@ -1,6 +1,6 @@
-//! A checker that is stopped or starved must not blame the servers, and must still find the dead ones. The checker
-//! and the servers are processes of their own: this test's own program, started again with a part to play.
-//! Needs root (for a control group): `cargo xtask test` as root runs it.
+//! A checker that is stopped or starved must not blame the servers, and must still find the dead ones. The
+//! checker and the servers are processes of their own: this test's own program, started again with a part to
+//! play. Needs root (for a control group): `cargo xtask test` as root runs it.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot have its processes fails")]
 
@@ -41,7 +41,8 @@ fn a_stopped_or_starved_checker_blames_nobody_and_finds_the_dead() {
     let mut view = View::new(checker.lines());
     view.wait(Duration::from_secs(60), |view| view.up() == HEALTHY + MORTAL);
 
-    // Stopped for 3 seconds. Meanwhile one dies (its port refuses) and one freezes (it accepts and says nothing).
+    // Stopped for 3 seconds. Meanwhile one dies (its port refuses) and one freezes (it accepts and says
+    // nothing).
     checker.signal(libc::SIGSTOP);
     std::thread::sleep(Duration::from_secs(1));
     mortal[0].0.end();
@@ -92,8 +93,8 @@ fn part() {
 /// Answers every question, at every local address, a moment after it came. Never returns.
 fn play_servers() {
     let listener = TcpListener::bind("0.0.0.0:0").unwrap();
-    // The standard library asks for a queue of 128; a burst on a busy machine must not look like a dead server.
-    // SAFETY: takes two numbers; listening again changes the length of the queue (listen(2)).
+    // The standard library asks for a queue of 128; a burst on a busy machine must not look like a dead
+    // server. SAFETY: takes two numbers; listening again changes the length of the queue (listen(2)).
     assert_eq!(unsafe { libc::listen(listener.as_raw_fd(), 4_096) }, 0);
     println!("\nport {}", listener.local_addr().unwrap().port());
     let waiting = Arc::new((Mutex::new(VecDeque::new()), Condvar::new()));

@@ -1,6 +1,6 @@
-//! What a check costs, beside HAProxy's: two network namespaces joined by a wire, the checker alone on core 1,
-//! the servers on core 0. The kernel counts the checks (`TcpActiveOpens`) and the time of the core, never the
-//! checker itself; runs alternate, and what counts is the median of their ratios.
+//! What a check costs, beside HAProxy's: two network namespaces joined by a wire, the checker alone on core
+//! 1, the servers on core 0. The kernel counts the checks (`TcpActiveOpens`) and the time of the core, never
+//! the checker itself; runs alternate, and what counts is the median of their ratios.
 
 use super::{Peers, Row};
 use crate::child::{self, Show, command, is_root};
@@ -199,8 +199,8 @@ impl Rig {
 
     fn haproxy(&self, option: &str, count: u32) -> Result<Command, String> {
         let mut text = format!(
-            "global\n nbthread 1\n maxconn 1000\ndefaults\n mode http\n timeout connect 1s\n timeout client 1s\n \
-             timeout server 1s\n timeout check 1s\nfrontend none\n bind 127.0.0.1:9\n default_backend all\n\
+            "global\n nbthread 1\n maxconn 1000\ndefaults\n mode http\n timeout connect 1s\n \
+             timeout client 1s\n timeout server 1s\n timeout check 1s\nfrontend none\n bind 127.0.0.1:9\n default_backend all\n\
              backend all\n{option}"
         );
         for server in 0..count {

@@ -1,8 +1,9 @@
-//! The loop of the engine's thread: sleep, hear what came, let time pass, ask. Below some hundred probes a second
-//! it wakes for every event; above, it wakes on a tick and does everything that came up since the last one.
+//! The loop of the engine's thread: sleep, hear what came, let time pass, ask. Below some hundred probes a
+//! second it wakes for every event; above, it wakes on a tick and does everything that came up since the last
+//! one.
 //!
-//! The rule that keeps a starved checker honest: a deadline is judged only after a poll that *began after* the
-//! deadline, succeeded, and was drained. Then silence is the server's and not ours.
+//! The rule that keeps a starved checker honest: a deadline is judged only after a poll that *began after*
+//! the deadline, succeeded, and was drained. Then silence is the server's and not ours.
 
 use super::holds::Holds;
 use super::outbox::Outbox;

@@ -1,5 +1,5 @@
-//! The life of a probe inside the engine: launched when its turn has come, landed with evidence, and told to every
-//! source that asked for it. How it is carried is the transport's business.
+//! The life of a probe inside the engine: launched when its turn has come, landed with evidence, and told to
+//! every source that asked for it. How it is carried is the transport's business.
 
 use super::asker::{Asker, Flight, Owner};
 use super::roster::{NONE, State};
@@ -264,8 +264,8 @@ pub(super) fn wire_lost() -> Evidence {
     Evidence::plain(Verdict::Fail(reason), Span::ZERO)
 }
 
-/// Whether a fail may be due to our having been away. A refused connect is not: whoever refuses us was asked, and
-/// answered.
+/// Whether a fail may be due to our having been away. A refused connect is not: whoever refuses us was asked,
+/// and answered.
 fn doubtful(evidence: &Evidence) -> bool {
     evidence.verdict.reason().is_some_and(|reason| match reason.kind {
         Kind::Hard => reason.mark == Mark::Timeout,

@@ -1,5 +1,6 @@
-//! Connections that outlive a probe: `reuse` keeps the check's own for the next probe, `tripwire` holds an idle one
-//! whose loss asks at once. Neither is ever evidence: a fail over an old connection is void and asked again afresh.
+//! Connections that outlive a probe: `reuse` keeps the check's own for the next probe, `tripwire` holds an
+//! idle one whose loss asks at once. Neither is ever evidence: a fail over an old connection is void and
+//! asked again afresh.
 
 use super::asker::{Asker, Owner};
 use super::flights::wire_lost;
@@ -23,8 +24,8 @@ pub(super) struct Holds {
 const REST: u64 = 10;
 
 impl Asker {
-    /// The connection that was kept for this entry, if its next probe may use it: every pass that makes a server
-    /// up is a fresh one.
+    /// The connection that was kept for this entry, if its next probe may use it: every pass that makes a
+    /// server up is a fresh one.
     pub(super) fn kept(&mut self, entry: u32) -> Option<Held> {
         let held = self.holds.kept.remove(&entry)?;
         self.owners[held.fd() as usize] = Owner::Nobody;

@@ -1,5 +1,5 @@
-//! Changes on their way to whoever decides. A full queue neither blocks the loop nor loses the last word: a change
-//! is a whole opinion, so only the newest of each source has to wait.
+//! Changes on their way to whoever decides. A full queue neither blocks the loop nor loses the last word: a
+//! change is a whole opinion, so only the newest of each source has to wait.
 
 use super::Changes;
 use super::stats::{Counters, add};

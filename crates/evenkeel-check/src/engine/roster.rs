@@ -1,5 +1,5 @@
-//! Who is asked: entries (one per source), the places they are asked at (one per address) and the classes they
-//! share (spec, timing, rule). Plain book-keeping in a slab; it knows neither sockets nor timers.
+//! Who is asked: entries (one per source), the places they are asked at (one per address) and the classes
+//! they share (spec, timing, rule). Plain book-keeping in a slab; it knows neither sockets nor timers.
 
 use super::Target;
 use crate::transport::Plan;

@@ -1,6 +1,6 @@
-//! A hierarchical timer wheel over small numbers, on an absolute grid of [`TICK`]. One timer per number; setting
-//! and clearing cost the same whatever it holds. It never fires early (unless more than
-//! a year is asked for), and at most one tick late.
+//! A hierarchical timer wheel over small numbers, on an absolute grid of [`TICK`]. One timer per number;
+//! setting and clearing cost the same whatever it holds. It never fires early (unless more than a year is
+//! asked for), and at most one tick late.
 
 use evenkeel_core::{Span, Time};
 

@@ -1,10 +1,10 @@
-//! The end of a connection after the verdict, done so that the server's log stays clean and neither side is left
-//! with more than it must: no RST over unread data, no TIME_WAIT of ours. It judges nothing any more.
+//! The end of a connection after the verdict, done so that the server's log stays clean and neither side is
+//! left with more than it must: no RST over unread data, no TIME_WAIT of ours. It judges nothing any more.
 //!
-//! Whoever closes first waits in TIME_WAIT for a minute (RFC 9293, 3.6). So the server may close first where its
-//! protocol does that (`Connection: close`). Otherwise we send FIN, stay deaf to the server's FIN, and a moment
-//! later, when the server has read its end of file and closed, give the connection up with an RST that no program
-//! ever sees: the server's kernel is in LAST-ACK, and this ends it.
+//! Whoever closes first waits in TIME_WAIT for a minute (RFC 9293, 3.6). So the server may close first where
+//! its protocol does that (`Connection: close`). Otherwise we send FIN, stay deaf to the server's FIN, and a
+//! moment later, when the server has read its end of file and closed, give the connection up with an RST that
+//! no program ever sees: the server's kernel is in LAST-ACK, and this ends it.
 
 use super::sockets::{Lane, Sockets};
 use crate::sys::{self, BROKEN, PEER_CLOSED, READABLE};
@@ -93,7 +93,8 @@ impl Parting {
         sys::finish_sending(fd).is_ok() && deaf
     }
 
-    /// Reads and forgets. Whether the end was reached: then closing sends FIN, and nothing is left of it here.
+    /// Reads and forgets. Whether the end was reached: then closing sends FIN, and nothing is left of it
+    /// here.
     fn drain(&mut self, scratch: &mut [u8]) -> bool {
         loop {
             match sys::recv(self.fd.as_raw_fd(), scratch) {

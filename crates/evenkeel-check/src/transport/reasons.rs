@@ -1,5 +1,5 @@
-//! From what the kernel and TLS say to reasons that a person understands. One place, so that one cause has one
-//! text in every transport.
+//! From what the kernel and TLS say to reasons that a person understands. One place, so that one cause has
+//! one text in every transport.
 
 use crate::dialogue::HEARD_MAX;
 use crate::sys::Errno;

@@ -20,9 +20,9 @@ pub(crate) enum Lane {
 
 /// The sockets of one thread.
 ///
-/// The kernel picks the source port of every connect anew: it walks the port range per destination in steps of
-/// two (`__inet_hash_connect`, `inet_hashinfo.table_perturb`), so a pair of port and server comes back after
-/// some 14,000 connects to that server, not within the minute in which a lost RST could still matter.
+/// The kernel picks the source port of every connect anew: it walks the port range per destination in steps
+/// of two (`__inet_hash_connect`, `inet_hashinfo.table_perturb`), so a pair of port and server comes back
+/// after some 14,000 connects to that server, not within the minute in which a lost RST could still matter.
 #[derive(Debug)]
 pub(crate) struct Sockets {
     poll: Option<Arc<Poll>>,

@@ -1,9 +1,11 @@
-//! One conversation over one connection (TCP, TLS over it, or a unix socket), from the connect to the verdict.
-//! It is driven from outside, by readiness and by the clock; it never waits, and never reads an answer itself.
+//! One conversation over one connection (TCP, TLS over it, or a unix socket), from the connect to the
+//! verdict. It is driven from outside, by readiness and by the clock; it never waits, and never reads an
+//! answer itself.
 //!
-//! Time is charged only while the ball is in the server's court. What the kernel noted (`TCP_INFO`) is believed
-//! more than the moment at which we got round to looking. (Timestamps on every segment, `SO_TIMESTAMPNS`, would be
-//! finer, but every probe would pay for them; `TCP_INFO` is asked only when there is doubt, and its 10 ms will do.)
+//! Time is charged only while the ball is in the server's court. What the kernel noted (`TCP_INFO`) is
+//! believed more than the moment at which we got round to looking. (Timestamps on every segment,
+//! `SO_TIMESTAMPNS`, would be finer, but every probe would pay for them; `TCP_INFO` is asked only when there
+//! is doubt, and its 10 ms will do.)
 
 mod account;
 mod keeping;
@@ -409,7 +411,8 @@ impl Talk {
         Ok(())
     }
 
-    /// It can no longer be sent to. What it said before may explain that, and is read when the loop comes to it.
+    /// It can no longer be sent to. What it said before may explain that, and is read when the loop comes to
+    /// it.
     fn unheard(&mut self, errno: Errno) -> Result<(), Failure> {
         self.unsent.clear();
         match errno {

@@ -1,5 +1,5 @@
-//! TLS by rustls, driven by whoever owns the socket: cipher text in, cipher text out. Certificates are verified
-//! unless the check says otherwise, and what is wrong with one is said in words.
+//! TLS by rustls, driven by whoever owns the socket: cipher text in, cipher text out. Certificates are
+//! verified unless the check says otherwise, and what is wrong with one is said in words.
 
 use crate::dialogue::HEARD_MAX;
 use crate::engine::{Tls, Transport};

@@ -1,5 +1,5 @@
-//! What is kept of a conversation for those who judge it: how long the ball was in the server's court, the bytes
-//! that decided.
+//! What is kept of a conversation for those who judge it: how long the ball was in the server's court, the
+//! bytes that decided.
 
 use super::super::Clock;
 use super::Talk;
