@@ -200,7 +200,8 @@ impl Rig {
     fn haproxy(&self, option: &str, count: u32) -> Result<Command, String> {
         let mut text = format!(
             "global\n nbthread 1\n maxconn 1000\ndefaults\n mode http\n timeout connect 1s\n \
-             timeout client 1s\n timeout server 1s\n timeout check 1s\nfrontend none\n bind 127.0.0.1:9\n default_backend all\n\
+             timeout client 1s\n timeout server 1s\n timeout check 1s\n\
+             frontend none\n bind 127.0.0.1:9\n default_backend all\n\
              backend all\n{option}"
         );
         for server in 0..count {
