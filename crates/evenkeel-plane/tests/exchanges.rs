@@ -33,7 +33,7 @@ fn every_exchange_ends_as_it_is_written() {
         table.services.push(Arc::new(service(&name, Address::Ip(listen), Protocol::Http, id)));
         places.push((listen, server));
     }
-    let options = Options { workers: 2, finish_within: Duration::ZERO };
+    let options = Options { workers: 2, finish_within: Duration::ZERO, ..Options::default() };
     let mut relay = Relay::start(options).expect("threads");
     assert_eq!(relay.apply(&Arc::new(table)).failed, Vec::<String>::new());
     let players: Vec<_> = cases

@@ -41,11 +41,13 @@ pub struct Options {
     pub workers: usize,
     /// What a dropped relay gives its connections to finish before it cuts them.
     pub finish_within: Duration,
+    /// Doors are opened, but clients wait before them (in the kernel's backlog) until [`Relay::admit`].
+    pub held: bool,
 }
 
 impl Default for Options {
     fn default() -> Options {
-        Options { workers: 0, finish_within: Duration::from_secs(30) }
+        Options { workers: 0, finish_within: Duration::from_secs(30), held: false }
     }
 }
 
@@ -74,6 +76,8 @@ pub struct Relay {
     threads: Vec<JoinHandle<()>>,
     cells: HashMap<ServerId, Arc<[Cell]>>,
     generation: u64,
+    /// Nobody is let in yet.
+    held: bool,
     /// Since when it ends.
     ending: Option<Instant>,
 }
@@ -95,6 +99,7 @@ impl Relay {
             threads: Vec::new(),
             cells: HashMap::new(),
             generation: 0,
+            held: options.held,
             ending: None,
         };
         for index in 0..count {
@@ -119,6 +124,16 @@ impl Relay {
     /// Connections of clients at this moment, idle ones too.
     pub fn connections(&self) -> u64 {
         self.shared.workers.iter().map(|ear| ear.connections.load(Ordering::Acquire)).sum()
+    }
+
+    /// Lets in who waits at the doors, and from now on whoever comes. Does nothing if nobody was held.
+    pub fn admit(&mut self) {
+        if !std::mem::take(&mut self.held) {
+            return;
+        }
+        self.generation += 1;
+        let before = self.shared.view();
+        self.shared.publish(View { generation: self.generation, held: false, ..View::clone(&before) });
     }
 
     /// From now on nothing new is accepted, and what is under way is finished. [`Relay::connections`] tells how
@@ -223,7 +238,7 @@ impl Plane for Relay {
             }
         };
         self.generation += 1;
-        self.publish(&before, View { generation: self.generation, services, pools, doors });
+        self.publish(&before, View { generation: self.generation, services, pools, doors, held: self.held });
         applied
     }
 

@@ -11,12 +11,14 @@ use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use tokio::sync::Notify;
 
 /// One state of the world.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct View {
     pub(super) generation: u64,
     pub(super) services: Vec<Arc<Service>>,
     pub(super) pools: Vec<PoolView>,
     pub(super) doors: Vec<Arc<Door>>,
+    /// Nobody is let in through the doors yet.
+    pub(super) held: bool,
 }
 
 /// A pool and the counters of its rows, in their order: one cell per worker.

@@ -279,6 +279,9 @@ impl Worker {
             // Kept connections of a removed service have nothing more to wait for.
             self.slots.wake_all(false);
         }
+        if view.held {
+            return;
+        }
         for door in &view.doors {
             if let Some(raw) = door.take(self.index) {
                 match Acceptor::new(raw) {

@@ -320,7 +320,7 @@ impl World {
         change(&mut service);
         let pools = vec![Arc::new(pool(POOL, rows))];
         let table = Table { version: 0, services: vec![Arc::new(service)], pools };
-        let options = Options { workers, finish_within: Duration::ZERO };
+        let options = Options { workers, finish_within: Duration::ZERO, ..Options::default() };
         let mut world = World { relay: Relay::start(options).expect("threads"), table, listen };
         world.apply();
         world

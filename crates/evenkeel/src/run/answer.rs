@@ -188,7 +188,7 @@ impl Daemon {
         found.map_or_else(|| server.address.clone(), |found| found.address.clone())
     }
 
-    fn unchecked(&self, pool: &Pool, server: &Server) -> bool {
+    pub(super) fn unchecked(&self, pool: &Pool, server: &Server) -> bool {
         let written = self.names.written(&self.loaded, pool, server);
         written.is_some_and(|written| self.loaded.unchecked.contains(&written.id))
     }

@@ -9,9 +9,9 @@ use crate::ring::Ring;
 use crate::seed_log::SeedLog;
 use crate::tell::Fact;
 use evenkeel_check::engine::Engine;
-use evenkeel_core::config::{Config, Pool, Server, ServerId, Service};
+use evenkeel_core::config::{Config, PlaneKind, Pool, Server, ServerId, Service};
 use evenkeel_core::event::Event;
-use evenkeel_core::{Director, Input, Span, Time};
+use evenkeel_core::{Director, Health, Input, Span, Time};
 use evenkeel_plane::Plane;
 use evenkeel_plane::relay::{self, Relay};
 use std::collections::BTreeMap;
@@ -24,6 +24,8 @@ use std::time::Duration;
 const BATCH: usize = 256;
 /// A plane that failed is told the table again after this.
 const AGAIN: Span = Span::from_secs(1);
+/// How long clients wait, in the kernel's backlog, for the first round of checks after the start.
+const FIRST_ROUND: Span = Span::from_secs(1);
 /// Longest sleep. Boot time goes on while the machine sleeps and a timed wait does not.
 const NAP: Span = Span::from_secs(1);
 /// Between two looks at what is still under way while stopping.
@@ -46,6 +48,8 @@ pub(super) struct Daemon {
     /// What they could not do then.
     failed: Vec<String>,
     again: Option<Time>,
+    /// The first round of checks is under way: until when the doors are held at the latest.
+    held: Option<Time>,
     /// It was told to stop: when what is still under way is cut.
     stopping: Option<Time>,
     /// When the next word of somebody ends, in seconds since 1970.
@@ -71,7 +75,8 @@ impl Daemon {
             Err(TrySendError::Full(Message::Change(change))) => Some(change),
             _ => None,
         });
-        let relay = relay::Options { workers: options.workers.unwrap_or(0), ..relay::Options::default() };
+        let relay =
+            relay::Options { workers: options.workers.unwrap_or(0), held: true, ..relay::Options::default() };
         let mut daemon = Daemon {
             file: options.file.clone(),
             started: now,
@@ -85,6 +90,7 @@ impl Daemon {
             applied: 0,
             failed: Vec::new(),
             again: None,
+            held: Some(now + FIRST_ROUND),
             stopping: None,
             next_end: None,
             frozen: false,
@@ -98,6 +104,7 @@ impl Daemon {
         let listens = listens(&daemon.loaded.config);
         daemon.tell(now, Fact::Started { listens }, None);
         daemon.ask();
+        daemon.admit(now);
         Ok(daemon)
     }
 
@@ -128,6 +135,7 @@ impl Daemon {
             self.end_words(now, &mut events);
             self.move_names(now, &mut events);
             self.follow(now);
+            self.admit(now);
             for event in events {
                 self.tell_event(now, &event);
             }
@@ -171,8 +179,33 @@ impl Daemon {
         }
     }
 
+    /// Lets clients in once every server has its first verdict, so that none of them meets a server that was
+    /// dead all along; or when that takes too long.
+    fn admit(&mut self, now: Time) {
+        let Some(until) = self.held else { return };
+        if now >= until || !self.somebody_is_awaited(now) {
+            self.held = None;
+            self.relay.admit();
+        }
+    }
+
+    /// Whether a first verdict is to come of a server behind the relay. A backup's is not waited for.
+    fn somebody_is_awaited(&self, now: Time) -> bool {
+        let config = self.director.config();
+        let relayed = config.services.iter().filter(|service| service.plane == PlaneKind::Relay);
+        let pools = relayed.flat_map(|service| &service.routes).filter_map(|route| config.pool(route.pool));
+        let unknown = |server: &Server| {
+            self.director.account(now, server.id).is_some_and(|account| account.health == Health::Unknown)
+        };
+        let awaited = |pool: &Pool| {
+            let mut servers = pool.servers.iter().filter(|server| !server.backup);
+            servers.any(|server| unknown(server) && !self.unchecked(pool, server))
+        };
+        pools.into_iter().any(|pool| awaited(pool))
+    }
+
     fn sleep(&self, now: Time) -> Span {
-        let wake = self.director.deadline().into_iter().chain(self.again).min();
+        let wake = self.director.deadline().into_iter().chain(self.again).chain(self.held).min();
         let longest = if self.stopping.is_some() { LOOK } else { NAP };
         wake.map_or(longest, |wake| wake.since(now).min(longest))
     }

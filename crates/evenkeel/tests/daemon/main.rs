@@ -5,6 +5,7 @@
 #[path = "../dns/mod.rs"]
 #[allow(dead_code)] // The resolver's own tests use the rest of it.
 mod dns;
+mod first_round;
 mod names;
 mod orders;
 mod world;

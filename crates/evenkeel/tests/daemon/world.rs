@@ -29,6 +29,8 @@ pub(crate) enum Mood {
     Silent,
     /// 200, body `OK`, one and a half seconds after the request.
     Slow,
+    /// 200, body `OK`, a third of a second after the request.
+    Late,
     /// 200, and a reset amid the body.
     Torn,
 }
@@ -127,6 +129,9 @@ fn serve(name: &str, mood: &AtomicU8, stream: TcpStream) {
         };
         if now == Mood::Slow as u8 {
             thread::sleep(Duration::from_millis(1500));
+        }
+        if now == Mood::Late as u8 {
+            thread::sleep(Duration::from_millis(333));
         }
         if now == Mood::Torn as u8 {
             tear(writer);
