@@ -284,7 +284,10 @@ impl Daemon {
 fn listens(config: &Config) -> Vec<String> {
     let of = |service: &Service| {
         let addresses: Vec<String> = service.listen.iter().map(|listen| listen.address.to_string()).collect();
-        format!("{} on {}", service.name, addresses.join(" "))
+        match addresses.is_empty() {
+            true => format!("{} without an address", service.name),
+            false => format!("{} on {}", service.name, addresses.join(" ")),
+        }
     };
     config.services.iter().map(|service| of(service)).collect()
 }

@@ -3,6 +3,7 @@
 
 mod answer;
 mod daemon;
+mod descriptors;
 mod explain;
 mod names;
 mod orders;
@@ -75,6 +76,10 @@ pub enum Error {
 pub fn run(options: &Options) -> Result<(), Error> {
     let loaded = config::load(&options.file, None).map_err(Error::Config)?;
     let taken = options.socket.as_deref().map(socket::take).transpose().map_err(Error::Socket)?;
+    match descriptors::raise() {
+        Ok(most) => tracing::debug!("{most} descriptors may be open"),
+        Err(error) => tracing::warn!("cannot raise the limit of open descriptors: {error}"),
+    }
     let (desk, queue) = sync_channel(QUEUE);
     let mut daemon = Daemon::start(options, loaded, &desk)?;
     match &taken {

@@ -391,3 +391,27 @@ fn the_admin_socket_refuses_what_it_does_not_know_and_waits_for_nobody() {
     world::admin(&daemon, "GET /v1/status HTT");
     assert!(start.elapsed() < Duration::from_secs(8), "half a head is not waited for: {:?}", start.elapsed());
 }
+
+#[test]
+fn it_takes_all_the_descriptors_it_may_have_and_names_a_service_that_listens_nowhere() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = "service silent {\n    plane none\n    pool p\n}\npool p {\n    server a 127.0.0.1:9\n    check none\n}\n";
+    std::fs::write(dir.path().join("few.conf"), config).unwrap();
+    // The shell lowers the soft limit below the hard one; what counts is that the daemon raises it again.
+    let script = "ulimit -S -n 128 && ulimit -H -n 300 && exec \"$0\" run \"$1\" --socket \"$2\"";
+    let mut child = std::process::Command::new("sh")
+        .args(["-c", script, env!("CARGO_BIN_EXE_evenkeel")])
+        .args([dir.path().join("few.conf"), dir.path().join("s")])
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut first = String::new();
+    std::io::BufRead::read_line(&mut std::io::BufReader::new(child.stderr.take().unwrap()), &mut first)
+        .unwrap();
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", child.id())).unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let open = limits.lines().find(|line| line.starts_with("Max open files")).unwrap();
+    assert_eq!(open.split_whitespace().nth(3), Some("300"), "{open}");
+    assert!(first.contains("runs: silent without an address"), "{first}");
+}
