@@ -395,7 +395,9 @@ fn the_admin_socket_refuses_what_it_does_not_know_and_waits_for_nobody() {
 #[test]
 fn it_takes_all_the_descriptors_it_may_have_and_names_a_service_that_listens_nowhere() {
     let dir = tempfile::tempdir().unwrap();
-    let config = "service silent {\n    plane none\n    pool p\n}\npool p {\n    server a 127.0.0.1:9\n    check none\n}\n";
+    let (service, pool) =
+        ("service silent {\n plane none\n pool p\n}\n", "pool p {\n server a 127.0.0.1:9\n");
+    let config = format!("{service}{pool} check none\n}}\n");
     std::fs::write(dir.path().join("few.conf"), config).unwrap();
     // The shell lowers the soft limit below the hard one; what counts is that the daemon raises it again.
     let script = "ulimit -S -n 128 && ulimit -H -n 300 && exec \"$0\" run \"$1\" --socket \"$2\"";
