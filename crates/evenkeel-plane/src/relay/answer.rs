@@ -101,8 +101,8 @@ impl Exchange<'_> {
         }
     }
 
-    /// Waits for the server, and with `watch` notices meanwhile if the client is gone. While the request's body is on its
-    /// way it is the upload that keeps the time: the client may be the slow one.
+    /// Waits for the server, and with `watch` notices meanwhile if the client is gone. While the request's body
+    /// is on its way it is the upload that keeps the time: the client may be the slow one.
     async fn hear(
         &self,
         link: &Link,

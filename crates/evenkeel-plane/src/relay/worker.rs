@@ -34,6 +34,8 @@ const SWEEP: u64 = 20;
 const HEAD_MAX: usize = 128 * 1024;
 /// After an accept that failed for want of descriptors or memory.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// That is told so often at most: it lasts, and a log that fills a disk helps nobody.
+const ACCEPT_TOLD: Duration = Duration::from_secs(10);
 
 /// What the tasks of a worker share.
 #[derive(Debug)]
@@ -387,13 +389,17 @@ struct Gate {
 }
 
 async fn accept(worker: Rc<Worker>, door: Arc<Door>, acceptor: Rc<Acceptor>) {
+    let mut told: Option<Instant> = None;
     loop {
         match std::future::poll_fn(|cx| acceptor.poll_accept(cx)).await {
             Ok((socket, from)) => worker.welcome(&door, socket, from),
             Err(error) => {
                 let passing = matches!(error.raw_os_error(), Some(libc::ECONNABORTED | libc::EINTR));
                 if !passing {
-                    tracing::warn!("listen {}: accept: {error}", door.listen.address);
+                    if told.is_none_or(|told| told.elapsed() >= ACCEPT_TOLD) {
+                        tracing::warn!("listen {}: accept: {error}", door.listen.address);
+                        told = Some(Instant::now());
+                    }
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             }

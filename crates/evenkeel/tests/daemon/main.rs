@@ -13,7 +13,7 @@ mod world;
 use std::net::SocketAddr;
 use std::thread;
 use std::time::{Duration, Instant};
-use world::{Daemon, Mood, Server, free_address, get};
+use world::{Daemon, Mood, Server, free_address, get, until};
 
 /// A pool `web` of these servers behind the relay, checked often.
 fn config(listen: SocketAddr, servers: &[(&str, &Server)], more: &str) -> String {
@@ -416,4 +416,30 @@ fn it_takes_all_the_descriptors_it_may_have_and_names_a_service_that_listens_now
     let open = limits.lines().find(|line| line.starts_with("Max open files")).unwrap();
     assert_eq!(open.split_whitespace().nth(3), Some("300"), "{open}");
     assert!(first.contains("runs: silent without an address"), "{first}");
+}
+
+#[test]
+fn without_a_descriptor_left_it_says_so_now_and_then_and_takes_the_waiting_when_it_can() {
+    let server = Server::start("one");
+    let listen = free_address();
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("few.conf"), config(listen, &[("server one", &server)], "")).unwrap();
+    let script =
+        "ulimit -S -n 48 && ulimit -H -n 48 && exec \"$0\" run \"$1\" --socket \"$2\" --workers 1 2>\"$3\"";
+    let mut child = std::process::Command::new("sh")
+        .args(["-c", script, env!("CARGO_BIN_EXE_evenkeel")])
+        .args([dir.path().join("few.conf"), dir.path().join("s"), dir.path().join("log")])
+        .spawn()
+        .unwrap();
+    let log = || std::fs::read_to_string(dir.path().join("log")).unwrap_or_default();
+    until("it serves", || get(listen, "/").is_some_and(|(status, ..)| status == 200));
+    let crowd: Vec<_> = (0..60).map(|_| std::net::TcpStream::connect(listen).unwrap()).collect();
+    until("it says that it has none left", || log().contains("accept: "));
+    std::thread::sleep(Duration::from_millis(450));
+    let told = log().matches("accept: ").count();
+    drop(crowd);
+    until("it takes others again", || get(listen, "/").is_some_and(|(status, ..)| status == 200));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert_eq!(told, 1, "{}", log());
 }
