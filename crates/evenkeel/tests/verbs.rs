@@ -212,3 +212,20 @@ fn fits(value: &serde_json::Value, schema: &serde_json::Value) -> Result<(), Str
     }
     Ok(())
 }
+
+#[test]
+fn a_reader_that_has_had_enough_is_no_reason_to_panic() {
+    for verb in [["validate", "--json"], ["config", "--schema"], ["config", "--reference"]] {
+        let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_evenkeel"))
+            .args(verb)
+            .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/quick-start.conf"))
+            .stdout(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        // Gone before the first byte: as `| head -c 0` is.
+        drop(child.stdout.take());
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{verb:?}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+}

@@ -27,11 +27,11 @@ pub struct Args {
 /// Does it.
 pub fn main(args: Args) -> ExitCode {
     if args.schema {
-        println!("{:#}", config::json_schema());
+        super::show(&format!("{:#}\n", config::json_schema()));
         return ExitCode::SUCCESS;
     }
     if args.reference {
-        print!("{}", config::reference());
+        super::show(&config::reference());
         return ExitCode::SUCCESS;
     }
     let spelling = match (args.json, args.effective) {
@@ -41,7 +41,7 @@ pub fn main(args: Args) -> ExitCode {
     };
     match config::print(&args.file, spelling) {
         Ok(text) => {
-            print!("{text}");
+            super::show(&text);
             ExitCode::SUCCESS
         }
         Err(told) => {

@@ -89,12 +89,17 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// Prints a whole text.
+fn show(text: &str) {
+    // A closed pipe (`| head`) is a reader that has had enough.
+    let _closed = std::io::stdout().write_all(text.as_bytes());
+}
+
 /// Prints what the daemon said.
 fn print(text: Result<String, client::Error>) -> ExitCode {
     match text {
         Ok(text) => {
-            // A closed pipe (`| head`) is a reader that has had enough.
-            let _closed = std::io::stdout().write_all(text.as_bytes());
+            show(&text);
             ExitCode::SUCCESS
         }
         Err(error) => fail(&error),

@@ -22,10 +22,10 @@ pub fn main(args: Args) -> ExitCode {
         Err(told) => (told, false),
     };
     if args.json {
-        println!("{:#}", told.json());
+        super::show(&format!("{:#}\n", told.json()));
     } else {
         told.print();
-        println!("{}", summary(&args.file.display().to_string(), &told, good));
+        super::show(&(summary(&args.file.display().to_string(), &told, good) + "\n"));
     }
     if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
