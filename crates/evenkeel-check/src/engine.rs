@@ -17,6 +17,7 @@ use asker::Asker;
 use evenkeel_core::config::{Address, CheckId, Rule, ServerId, Timing};
 use evenkeel_core::evidence::Evidence;
 use evenkeel_core::history::History;
+use evenkeel_core::source::Seed;
 use evenkeel_core::{Change, Opinion, Span, Time};
 use stats::Counters;
 use std::collections::HashMap;
@@ -77,9 +78,13 @@ pub enum Error {
 
 enum Command {
     Set(Vec<Target>, HashMap<usize, Arc<Plan>>),
+    Seed(Seeds),
     Inspect(SyncSender<Vec<Sight>>),
     Stop,
 }
+
+/// What sources begin with, by server and check.
+pub type Seeds = HashMap<(ServerId, CheckId), Seed>;
 
 /// Commands that may wait for the engine.
 const COMMANDS: usize = 64;
@@ -106,6 +111,12 @@ impl Engine {
             plans.entry(key).or_insert_with(|| Arc::new(Plan::new(target.spec.clone())));
         }
         self.send(Command::Set(targets, plans));
+    }
+
+    /// Sources that the next sets bring begin with what a run before this one knew of them. Whoever decides has to be
+    /// told the same, for an opinion that does not change is not sent.
+    pub fn seed(&self, seeds: Seeds) {
+        self.send(Command::Seed(seeds));
     }
 
     /// What every source knows. `None` if the engine does not answer within `patience`.

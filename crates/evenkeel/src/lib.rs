@@ -11,6 +11,7 @@ pub mod ring;
 pub mod run;
 pub mod screen;
 pub mod seed_log;
+pub mod state;
 pub mod tell;
 pub mod until;
 pub mod verbs;

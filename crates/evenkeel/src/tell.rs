@@ -233,6 +233,42 @@ pub enum Fact {
     },
     /// Nobody asks any more: the check engine has died of a fault of our own. Traffic follows the last verdicts.
     Frozen,
+    /// What a run before this one knew and people wanted is known again.
+    Restored {
+        /// So many checks were up.
+        up: usize,
+        /// So many were down.
+        down: usize,
+        /// So many words of people and agents hold.
+        words: usize,
+        /// How old the news is; absent if it is of another boot.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        age_s: Option<f64>,
+    },
+    /// A word of somebody ended while no daemon ran.
+    Lapsed {
+        /// Its pool.
+        pool: String,
+        /// Of which server.
+        server: String,
+        /// `drain by ann: new disk`.
+        word: String,
+    },
+    /// The state file could not be read.
+    StateSetAside {
+        /// What is wrong with it.
+        error: String,
+        /// Where it is now; absent if it could not be moved.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        aside: Option<String>,
+    },
+    /// The state cannot be written: a restart would know nothing. It is tried again.
+    StateUnwritten {
+        /// Why.
+        error: String,
+    },
+    /// The state can be written again.
+    StateWritten,
     /// The daemon was told to stop.
     Stopping,
 }
@@ -291,6 +327,7 @@ impl Fact {
     pub fn level(&self) -> Level {
         match self {
             Fact::BackupStarted { .. } | Fact::PoolEmpty { .. } => Level::Warn,
+            Fact::StateSetAside { .. } | Fact::StateUnwritten { .. } => Level::Warn,
             Fact::ReloadRefused { .. } | Fact::PlaneFailed { .. } | Fact::Frozen => Level::Warn,
             Fact::Resolved { trouble: Some(_), .. } | Fact::Doubted { .. } | Fact::TooMany { .. } => {
                 Level::Warn
@@ -341,6 +378,24 @@ impl Fact {
             Fact::Frozen => {
                 "the check engine has died, verdicts are frozen: restart evenkeel, and report this".into()
             }
+            Fact::Restored { up, down, words, age_s } => {
+                let age = age_s.map_or("of another boot".to_owned(), |age| {
+                    format!("{} old", Span::from_secs(age as u64))
+                });
+                format!("state restored, {age}: {up} checks up, {down} down, {words} words of people")
+            }
+            Fact::Lapsed { pool, server, word } => {
+                format!("pool {pool} server {server}: {word} ended while no evenkeel ran")
+            }
+            Fact::StateSetAside { error, aside } => {
+                let aside =
+                    aside.as_ref().map_or("it stays where it is".into(), |path| format!("it is now {path}"));
+                format!("the state cannot be read, nothing is restored: {error}; {aside}")
+            }
+            Fact::StateUnwritten { error } => {
+                format!("the state cannot be written, a restart would know nothing: {error}")
+            }
+            Fact::StateWritten => "the state is written again".into(),
             Fact::Stopping => "stopping".into(),
             _ => unreachable!("the director's events bring their own line"),
         }

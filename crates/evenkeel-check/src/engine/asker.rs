@@ -10,7 +10,7 @@ use super::outbox::Outbox;
 use super::roster::{NONE, Roster, State};
 use super::stats::{Counters, add};
 use super::wheel::{TICK, Wheel};
-use super::{Changes, Command, Sight, Target};
+use super::{Changes, Command, Seeds, Sight, Target};
 use crate::dialogue::HEARD_MAX;
 use crate::sys::{self, Bell, NOT_READY, Poll, Ready};
 use crate::transport::parting::Parting;
@@ -50,6 +50,8 @@ pub(super) struct Asker {
     pub(super) overdue: Vec<u32>,
     /// The latest fail of entries, as many as are kept.
     pub(super) fails: HashMap<u32, Evidence>,
+    /// What sources that are yet to come begin with.
+    seeds: Seeds,
     pub(super) scratch: Box<[u8]>,
     pub(super) stall: Stall,
     events: Box<[Ready]>,
@@ -139,6 +141,7 @@ impl Asker {
             owners: Vec::new(),
             holds: Holds::default(),
             partings: HashMap::new(),
+            seeds: Seeds::new(),
             farewells: BTreeSet::new(),
             ready: VecDeque::new(),
             overdue: Vec::new(),
@@ -347,6 +350,7 @@ impl Asker {
         loop {
             match self.inbox.try_recv() {
                 Ok(Command::Set(targets, plans)) => self.set(targets, &plans),
+                Ok(Command::Seed(seeds)) => self.seeds.extend(seeds),
                 Ok(Command::Inspect(reply)) => {
                     // Whoever asked may have lost patience.
                     let _ = reply.try_send(self.sights());
@@ -374,7 +378,7 @@ impl Asker {
         };
         let new = difference.new.into_iter().map(|target| (first(&target), target));
         let new = new.map(|(first, target)| (target, first)).collect();
-        let added = self.roster.add(new, plans);
+        let added = self.roster.add(new, plans, &mut self.seeds);
         self.wheel.grow(self.roster.entries.len());
         for entry in added {
             self.wheel.set(entry, self.roster.entries[entry as usize].probe.due());

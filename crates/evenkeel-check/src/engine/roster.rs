@@ -1,7 +1,7 @@
 //! Who is asked: entries (one per source), the places they are asked at (one per address) and the classes
 //! they share (spec, timing, rule). Plain book-keeping in a slab; it knows neither sockets nor timers.
 
-use super::Target;
+use super::{Seeds, Target};
 use crate::transport::Plan;
 use evenkeel_core::config::{Address, CheckId, Rule, ServerId, Timing};
 use evenkeel_core::{Probe, Span, Time};
@@ -124,7 +124,12 @@ impl Roster {
     }
 
     /// Adds targets that are asked first at the time given with each.
-    pub(super) fn add(&mut self, new: Vec<(Target, Time)>, plans: &HashMap<usize, Arc<Plan>>) -> Vec<u32> {
+    pub(super) fn add(
+        &mut self,
+        new: Vec<(Target, Time)>,
+        plans: &HashMap<usize, Arc<Plan>>,
+        seeds: &mut Seeds,
+    ) -> Vec<u32> {
         let mut at: HashMap<Address, u32> = HashMap::with_capacity(self.places.len() + new.len());
         let live = self.places.iter().enumerate().filter(|(_, place)| place.entries > 0);
         at.extend(live.map(|(index, place)| (place.address.clone(), index as u32)));
@@ -140,7 +145,10 @@ impl Roster {
                 check: target.check,
                 class,
                 place,
-                probe: Probe::new(first, target.key),
+                probe: match seeds.remove(&(target.server, target.check)) {
+                    Some(seed) => Probe::restored(first, target.key, &seed),
+                    None => Probe::new(first, target.key),
+                },
                 twin: NONE,
                 took: NONE,
                 state: State::Idle,

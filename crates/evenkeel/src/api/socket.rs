@@ -10,11 +10,16 @@ use std::path::{Path, PathBuf};
 /// `/run/evenkeel/evenkeel.sock` for root, else `$XDG_RUNTIME_DIR/evenkeel.sock` (XDG Base Directory
 /// Specification), else none: no other directory is both this user's own and gone after a reboot.
 pub fn default_path() -> Option<PathBuf> {
-    // SAFETY: geteuid(2) takes nothing, touches no memory and cannot fail.
-    if unsafe { libc::geteuid() } == 0 {
+    if is_root() {
         return Some(PathBuf::from("/run/evenkeel/evenkeel.sock"));
     }
     std::env::var_os("XDG_RUNTIME_DIR").map(|dir| Path::new(&dir).join("evenkeel.sock"))
+}
+
+/// Whether this process may do everything.
+pub fn is_root() -> bool {
+    // SAFETY: geteuid(2) takes nothing, touches no memory and cannot fail.
+    unsafe { libc::geteuid() == 0 }
 }
 
 /// A socket that is ours: bound, listening, mode 0660. Its file goes when it is dropped.

@@ -57,6 +57,14 @@ impl Ids {
     }
 }
 
+impl Ids {
+    /// A hash of what each check does and means.
+    pub(super) fn definitions(&self) -> BTreeMap<CheckId, u64> {
+        let hash = |text: &str| evenkeel_core::hash::of_bytes(text.as_bytes());
+        self.checks.iter().map(|((_, _, definition), id)| (CheckId(*id), hash(definition))).collect()
+    }
+}
+
 fn give<K: Ord>(given: &mut BTreeMap<K, u32>, next: &mut u32, key: K, old: Option<&u32>) -> u32 {
     *given.entry(key).or_insert_with(|| {
         old.copied().unwrap_or_else(|| {

@@ -2,7 +2,7 @@
 
 use super::Loaded;
 use evenkeel_check::engine::{Spec, Target};
-use evenkeel_core::config::{Address, Config, ServerId};
+use evenkeel_core::config::{Address, CheckId, Config, ServerId};
 use evenkeel_core::hash;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -31,6 +31,11 @@ impl CheckUse {
 }
 
 impl Loaded {
+    /// A hash of what each check does and means. It is the same after a restart.
+    pub fn definitions(&self) -> BTreeMap<CheckId, u64> {
+        self.ids.definitions()
+    }
+
     /// Every check on every server. `config` is [`Loaded::config`] itself, or a copy whose names have addresses.
     pub fn targets(&self, config: &Config) -> Vec<Target> {
         let mut targets = Vec::new();

@@ -2,11 +2,13 @@
 //! other, and makes the world follow the table.
 
 use super::names::Names;
+use super::remember::Memory;
 use super::{Error, Message, Options};
 use crate::clock;
 use crate::config::{self, Loaded};
 use crate::ring::Ring;
 use crate::seed_log::SeedLog;
+use crate::state;
 use crate::tell::Fact;
 use evenkeel_check::engine::Engine;
 use evenkeel_core::config::{Config, PlaneKind, Pool, Server, ServerId, Service};
@@ -54,6 +56,8 @@ pub(super) struct Daemon {
     stopping: Option<Time>,
     /// When the next word of somebody ends, in seconds since 1970.
     pub(super) next_end: Option<u64>,
+    /// What outlives this process.
+    pub(super) memory: Memory,
     /// The engine has died, and that was told.
     frozen: bool,
 }
@@ -64,6 +68,7 @@ impl Daemon {
         options: &Options,
         loaded: Loaded,
         desk: &SyncSender<Message>,
+        kept: Option<state::Taken>,
     ) -> Result<Daemon, Error> {
         let now = clock::now();
         let seed_log = options
@@ -93,8 +98,11 @@ impl Daemon {
             held: Some(now + FIRST_ROUND),
             stopping: None,
             next_end: None,
+            memory: Memory::default(),
             frozen: false,
         };
+        let mut events = Vec::new();
+        daemon.remember(now, kept, desk, &mut events)?;
         let failed = daemon.relay.apply(daemon.director.table()).failed;
         if !failed.is_empty() {
             return Err(Error::Plane(failed));
@@ -103,6 +111,9 @@ impl Daemon {
         warn(&daemon.loaded.told);
         let listens = listens(&daemon.loaded.config);
         daemon.tell(now, Fact::Started { listens }, None);
+        for event in events {
+            daemon.tell_event(now, &event);
+        }
         daemon.ask();
         daemon.admit(now);
         Ok(daemon)
@@ -124,10 +135,12 @@ impl Daemon {
             for message in first.into_iter().chain(queue.try_iter()).take(BATCH) {
                 match message {
                     Message::Change(change) => {
+                        self.memory.changed();
                         events.extend(self.director.handle(now, Input::Change(change)))
                     }
                     Message::Resolved(answer) => self.learn(now, answer),
                     Message::Asked(asked) => self.answer(now, asked, &mut events),
+                    Message::Kept(kept) => self.kept(now, kept),
                     Message::Reload => self.reload(now, &mut events),
                     Message::Stop => self.stop(now),
                 }
@@ -137,8 +150,10 @@ impl Daemon {
             self.follow(now);
             self.admit(now);
             for event in events {
+                self.memory.changed();
                 self.tell_event(now, &event);
             }
+            self.keep(now);
             self.look_after(now);
             if self.stopped(now) {
                 return;
@@ -172,7 +187,8 @@ impl Daemon {
     }
 
     /// Cuts what is left, and lets what was said be written.
-    pub(super) fn end(self) {
+    pub(super) fn end(mut self) {
+        self.keep_last(clock::now());
         self.relay.stop(Duration::ZERO);
         if let Some(log) = &self.seed_log {
             log.flush();
@@ -205,7 +221,8 @@ impl Daemon {
     }
 
     fn sleep(&self, now: Time) -> Span {
-        let wake = self.director.deadline().into_iter().chain(self.again).chain(self.held).min();
+let due = self.again.into_iter().chain(self.held).chain(self.memory.due());
+        let wake = self.director.deadline().into_iter().chain(due).min();
         let longest = if self.stopping.is_some() { LOOK } else { NAP };
         wake.map_or(longest, |wake| wake.since(now).min(longest))
     }
@@ -265,11 +282,12 @@ impl Daemon {
         self.applied = director.table().version;
         (self.director, self.loaded) = (director, loaded);
         events.extend(said);
+        self.memory.changed();
         self.ask();
         Ok(())
     }
 
-    fn tell_event(&mut self, now: Time, event: &Event) {
+    pub(super) fn tell_event(&mut self, now: Time, event: &Event) {
         if let Some(log) = &self.seed_log {
             log.tell(self.director.config(), event);
         }

@@ -7,12 +7,14 @@ mod descriptors;
 mod explain;
 mod names;
 mod orders;
+mod remember;
 mod signals;
 
 use crate::api::{self, Asked, socket};
 use crate::config;
 use crate::lines::Lines;
 use crate::resolve;
+use crate::{clock, state};
 use daemon::Daemon;
 use evenkeel_core::Change;
 use std::fmt;
@@ -32,6 +34,8 @@ pub struct Options {
     pub socket: Option<PathBuf>,
     /// Where to write seed 1's lines.
     pub seed_log: Option<PathBuf>,
+    /// Where what is known and wanted outlives the daemon; `None`: nowhere.
+    pub state: Option<PathBuf>,
     /// Threads of the relay. `None`: one per core.
     pub workers: Option<usize>,
     /// The log, to be flushed before the process ends at once.
@@ -47,6 +51,8 @@ pub enum Message {
     Resolved(resolve::Answer),
     /// Somebody asks.
     Asked(Asked),
+    /// The state cannot be written, or can again.
+    Kept(Result<(), String>),
     /// SIGHUP.
     Reload,
     /// SIGTERM or SIGINT. The second one does not come here; it ends the process.
@@ -60,6 +66,8 @@ pub enum Error {
     Config(config::Told),
     /// The admin socket cannot be had.
     Socket(socket::Error),
+    /// Another daemon keeps its state there.
+    State(String),
     /// A plane could not do what the config says.
     Plane(Vec<String>),
     /// A file cannot be written.
@@ -81,7 +89,12 @@ pub fn run(options: &Options) -> Result<(), Error> {
         Err(error) => tracing::warn!("cannot raise the limit of open descriptors: {error}"),
     }
     let (desk, queue) = sync_channel(QUEUE);
-    let mut daemon = Daemon::start(options, loaded, &desk)?;
+    let kept = options.state.as_deref().map(|path| state::take(path, clock::now())).transpose();
+    let kept = kept.map_err(Error::State)?;
+    if kept.is_none() {
+        tracing::info!("no state is kept: what is known and wanted ends with this process (--state PATH)");
+    }
+    let mut daemon = Daemon::start(options, loaded, &desk, kept)?;
     match &taken {
         Some(taken) => tracing::info!("admin socket {}", taken.path.display()),
         None => {
@@ -119,6 +132,7 @@ impl fmt::Display for Error {
         match self {
             Error::Config(told) => f.write_str(told.to_string().trim_end()),
             Error::Socket(error) => write!(f, "evenkeel: {error}"),
+            Error::State(error) => write!(f, "evenkeel: {error}"),
             Error::Plane(failed) => {
                 let lines: Vec<String> = failed.iter().map(|line| format!("evenkeel: {line}")).collect();
                 f.write_str(&lines.join("\n"))

@@ -149,6 +149,7 @@ impl Daemon {
         if step.changed {
             let config = self.names.config(&self.loaded);
             events.extend(self.director.handle(now, Input::Config(config)));
+            self.restore(now, events);
             self.engine.set(self.names.targets(&self.loaded, self.director.config()));
         }
         for (old, new) in step.heirs {

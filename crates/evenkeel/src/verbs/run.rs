@@ -4,6 +4,7 @@ use crate::api::client::Door;
 use crate::config;
 use crate::log;
 use crate::run::{self, Options};
+use crate::state;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -16,6 +17,13 @@ pub struct Args {
     file: PathBuf,
     #[command(flatten)]
     door: Door,
+    /// Keeps what is known and wanted over a restart [default: /var/lib/evenkeel/state.json as root, else in
+    /// $XDG_STATE_HOME or ~/.local/state; none for a daemon with a --socket of its own]
+    #[arg(long, value_name = "PATH", conflicts_with = "no_state")]
+    state: Option<PathBuf>,
+    /// Forgets everything at the end
+    #[arg(long)]
+    no_state: bool,
     /// How log lines look, on standard error; EVENKEEL_LOG=debug shows more of them
     #[arg(long, value_enum, default_value_t, value_name = "SHAPE")]
     log: log::Shape,
@@ -36,7 +44,11 @@ pub fn main(args: Args) -> ExitCode {
             return ExitCode::from(2);
         }
     };
+    // A daemon beside the usual one must not fight with it over its state.
+    let usual = || if args.door.socket.is_none() { state::default_path() } else { None };
+    let state = if args.no_state { None } else { args.state.clone().or_else(usual) };
     let options = Options {
+        state,
         file: args.file,
         socket: args.door.path(),
         seed_log: args.seed_log,

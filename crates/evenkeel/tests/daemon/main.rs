@@ -8,6 +8,7 @@ mod dns;
 mod first_round;
 mod names;
 mod orders;
+mod restart;
 mod world;
 
 use std::net::SocketAddr;

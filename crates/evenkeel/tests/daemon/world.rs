@@ -212,7 +212,11 @@ impl Daemon {
 
     /// The same once more, when the one before has ended.
     pub(crate) fn restart(&mut self) {
-        self.child = run(self.dir.path(), &[], &self.log);
+        self.restart_with(&[]);
+    }
+
+    pub(crate) fn restart_with(&mut self, more: &[&str]) {
+        self.child = run(self.dir.path(), more, &self.log);
     }
 
     pub(crate) fn ready(&self) {
