@@ -221,7 +221,7 @@ impl Daemon {
     }
 
     fn sleep(&self, now: Time) -> Span {
-let due = self.again.into_iter().chain(self.held).chain(self.memory.due());
+        let due = self.again.into_iter().chain(self.held).chain(self.memory.due());
         let wake = self.director.deadline().into_iter().chain(due).min();
         let longest = if self.stopping.is_some() { LOOK } else { NAP };
         wake.map_or(longest, |wake| wake.since(now).min(longest))
