@@ -70,17 +70,15 @@ impl Cast {
         matches!(self.daemon.try_wait(), Ok(None))
     }
 
-    /// Makes it go wrong.
-    pub(super) fn begin(&mut self, fault: &Fault) -> Result<(), String> {
-        for whom in &fault.whom {
-            let server = &mut self.servers[*whom];
-            match fault.kind {
-                Kind::Freeze => server.signal(libc::SIGSTOP),
-                Kind::Kill => server.kill(),
-                Kind::Break => {
-                    server.tell("50% status 503")?;
-                    server.tell("at /health status 503")?;
-                }
+    /// Makes it go wrong with one server.
+    pub(super) fn begin(&mut self, kind: Kind, whom: usize) -> Result<(), String> {
+        let server = &mut self.servers[whom];
+        match kind {
+            Kind::Freeze => server.signal(libc::SIGSTOP),
+            Kind::Kill => server.kill(),
+            Kind::Break => {
+                server.tell("50% status 503")?;
+                server.tell("at /health status 503")?;
             }
         }
         Ok(())
@@ -152,14 +150,14 @@ fn config(front: SocketAddr, servers: &[Server]) -> String {
     for server in servers {
         let Server { name, address, .. } = server;
         let row = match *name {
-            SORRY => format!("    backup {name} {address} checked\n"),
+            SORRY => format!("    backup {name} {address}\n"),
             name => format!("    server {name} {address}\n"),
         };
         rows.push_str(&row);
     }
     format!(
         "service web {{\n    listen {front} http\n    pool web\n    retry 2 on connect reset timeout 503\n    \
-         timeout first-byte 1s\n}}\npool web {{\n{rows}    balance least\n    slow-start 2s\n    \
+         timeout first-byte 2s\n}}\npool web {{\n{rows}    balance least\n    slow-start 2s\n    \
          check http /health every 500ms timeout 200ms fast 200ms\n}}\n"
     )
 }

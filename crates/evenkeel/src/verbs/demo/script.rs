@@ -27,7 +27,7 @@ pub(super) enum Kind {
 }
 
 /// Beginnings and ends as shares of the whole length. Between them is time to come back.
-const SLOTS: [(f64, f64); 4] = [(0.05, 0.22), (0.28, 0.45), (0.51, 0.68), (0.74, 0.89)];
+const SLOTS: [(f64, f64); 4] = [(0.05, 0.20), (0.26, 0.41), (0.46, 0.61), (0.66, 0.90)];
 
 /// Three servers, each with another fault, in an order that the seed decides; then all of them at once.
 pub(super) fn plan(length: Duration, seed: u64) -> Vec<Fault> {
@@ -56,6 +56,7 @@ impl Fault {
         let whom = if self.whom.len() == 1 { names[self.whom[0]] } else { "all three" };
         let what = match self.kind {
             Kind::Freeze => "frozen",
+            Kind::Kill if self.whom.len() > 1 => "killed, 1s apart",
             Kind::Kill => "killed",
             Kind::Break => "broken: 503 to half",
         };

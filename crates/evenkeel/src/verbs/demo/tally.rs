@@ -13,6 +13,18 @@ pub(super) struct Tally {
     longest: Duration,
 }
 
+/// How far a fault has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum State {
+    Ahead,
+    Begun,
+    /// None of its servers gets new work.
+    Noticed,
+    Mended,
+    /// All of its servers get work again.
+    Over,
+}
+
 /// A fault and what came of it.
 struct Incident {
     fault: Fault,
@@ -57,10 +69,21 @@ impl Tally {
         }
     }
 
-    /// Whether a fault has begun, and whether it is mended.
-    pub(super) fn state(&self, fault: usize) -> (bool, bool) {
-        let incident = &self.incidents[fault];
-        (incident.began.is_some(), incident.mended.is_some())
+    /// How far a fault has come.
+    pub(super) fn state(&self, fault: usize) -> State {
+        let Incident { began, noticed, mended, back, .. } = &self.incidents[fault];
+        match (began, noticed, mended, back) {
+            (None, ..) => State::Ahead,
+            (_, None, ..) => State::Begun,
+            (_, _, None, _) => State::Noticed,
+            (_, _, _, None) => State::Mended,
+            _ => State::Over,
+        }
+    }
+
+    /// Whether every fault is over.
+    pub(super) fn settled(&self) -> bool {
+        (0..self.incidents.len()).all(|fault| self.state(fault) == State::Over)
     }
 
     /// A fault begins.
@@ -93,10 +116,9 @@ impl Tally {
         (self.answers.values().sum(), failed.map(|(_, count)| count).sum())
     }
 
-    /// Faults that began and were not noticed before they were mended, or whose servers did not come back.
+    /// Faults that were not noticed, or whose servers did not come back.
     pub(super) fn missed(&self) -> usize {
-        let begun = self.incidents.iter().filter(|incident| incident.mended.is_some());
-        begun.filter(|incident| incident.noticed.is_none() || incident.back.is_none()).count()
+        (0..self.incidents.len()).filter(|fault| self.state(*fault) != State::Over).count()
     }
 
     /// One line of counts: `1200 requests: app1 400, app2 400, app3 400 · 0 failed`.
