@@ -79,7 +79,8 @@ pub enum Error {
 enum Command {
     Set(Vec<Target>, HashMap<usize, Arc<Plan>>),
     Seed(Seeds),
-    Inspect(SyncSender<Vec<Sight>>),
+    /// Of one server or of all.
+    Inspect(Option<ServerId>, SyncSender<Vec<Sight>>),
     Stop,
 }
 
@@ -121,8 +122,17 @@ impl Engine {
 
     /// What every source knows. `None` if the engine does not answer within `patience`.
     pub fn inspect(&self, patience: Duration) -> Option<Vec<Sight>> {
+        self.look(None, patience)
+    }
+
+    /// What the sources of one server know; likewise.
+    pub fn inspect_server(&self, server: ServerId, patience: Duration) -> Option<Vec<Sight>> {
+        self.look(Some(server), patience)
+    }
+
+    fn look(&self, server: Option<ServerId>, patience: Duration) -> Option<Vec<Sight>> {
         let (reply, answer) = sync_channel(1);
-        self.send(Command::Inspect(reply));
+        self.send(Command::Inspect(server, reply));
         answer.recv_timeout(patience).ok()
     }
 

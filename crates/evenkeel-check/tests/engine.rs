@@ -77,6 +77,8 @@ fn a_healthy_server_is_up_a_refusing_one_down_and_a_killed_one_goes_down() {
     assert!(begin.elapsed() < Duration::from_secs(2));
     let sights = engine.inspect(Duration::from_secs(5)).unwrap();
     assert_eq!(sights.len(), 2);
+    let one = engine.inspect_server(ServerId(2), Duration::from_secs(5)).unwrap();
+    assert_eq!(one.iter().map(|sight| sight.server).collect::<Vec<_>>(), [ServerId(2)]);
     assert!(sights[0].history.len() >= 3, "{}", sights[0].history);
     assert!(sights[0].last_fail.is_some());
 }

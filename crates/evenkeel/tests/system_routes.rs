@@ -1,4 +1,4 @@
-//! The binary's `probe` in a small network of its own: what routers and routing tables say. Needs root.
+//! The binary's `probe` and `why` in a small network of its own: what routers and routing tables say. Needs root.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot have its network fails")]
 
@@ -27,9 +27,37 @@ nsenter -t $router -n sh -ec '
 '
 ip route add default via 10.77.0.2
 ip route add unreachable 10.79.0.0/24
+"#;
+
+const PROBES: &str = r#"
 for address in 10.78.0.1 10.79.0.1 10.80.0.1 10.77.0.9; do
     "$EVENKEEL" probe --json $address:80 tcp timeout 6s connect 5s || true
 done
+"#;
+
+/// A daemon, and what it says once it has found its server down.
+const WHY: &str = r#"
+dir=$(mktemp -d)
+cat > $dir/conf <<'END'
+service web {
+    listen 127.0.0.1:8080
+    pool web
+}
+pool web {
+    server far 10.78.0.1:80
+    check tcp every 1s timeout 900ms fast 100ms {
+        down after 1 fail
+    }
+}
+END
+"$EVENKEEL" run $dir/conf --socket $dir/s 2> $dir/log & daemon=$!
+trap 'kill $router $daemon; rm -r $dir' EXIT
+for i in $(seq 250); do
+    "$EVENKEEL" why far --socket $dir/s > $dir/why 2> $dir/error || true
+    grep -q hard $dir/why && break
+    sleep 0.04
+done
+cat $dir/why $dir/error
 "#;
 
 #[test]
@@ -38,11 +66,7 @@ fn a_router_says_no_is_not_the_same_as_our_own_table_says_no() {
         println!("not run: needs cargo xtask test as root");
         return;
     }
-    let mut unshare = Command::new("unshare");
-    let output =
-        unshare.args(["-n", "sh", "-c", NETWORK]).env("EVENKEEL", env!("CARGO_BIN_EXE_evenkeel")).output();
-    let output = output.unwrap();
-    let text = String::from_utf8(output.stdout).unwrap();
+    let (text, error) = in_network(PROBES);
     let found: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let told: Vec<[&Value; 3]> =
         found.iter().map(|one| [&one["reason"], &one["kind"], &one["errno"]]).collect();
@@ -60,5 +84,26 @@ fn a_router_says_no_is_not_the_same_as_our_own_table_says_no() {
         // Nobody answers to ARP.
         [&no_route, &hard, &unreachable],
     ];
-    assert_eq!(told, wanted, "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(told, wanted, "{error}");
+}
+
+#[test]
+fn why_says_that_a_router_knows_no_way() {
+    if std::env::var_os("EVENKEEL_SYSTEM").is_none() {
+        println!("not run: needs cargo xtask test as root");
+        return;
+    }
+    let (said, error) = in_network(WHY);
+    for part in ["L4 no route to host (hard)", "No route to host (os error 113)", "check tcp"] {
+        assert!(said.contains(part), "{part:?} is not in\n{said}{error}");
+    }
+}
+
+/// Output and errors of a script in [`NETWORK`].
+fn in_network(script: &str) -> (String, String) {
+    let mut unshare = Command::new("unshare");
+    unshare.args(["-n", "sh", "-c", &format!("{NETWORK}{script}")]);
+    let output = unshare.env("EVENKEEL", env!("CARGO_BIN_EXE_evenkeel")).output().unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (text(&output.stdout), text(&output.stderr))
 }

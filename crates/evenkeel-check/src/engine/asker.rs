@@ -17,6 +17,7 @@ use crate::transport::parting::Parting;
 use crate::transport::sockets::Sockets;
 use crate::transport::stream::Talk;
 use crate::transport::{Clock, Plan};
+use evenkeel_core::config::ServerId;
 use evenkeel_core::evidence::Evidence;
 use evenkeel_core::{Change, Span, Time, hash};
 use std::collections::{BTreeSet, HashMap, VecDeque};
@@ -351,9 +352,9 @@ impl Asker {
             match self.inbox.try_recv() {
                 Ok(Command::Set(targets, plans)) => self.set(targets, &plans),
                 Ok(Command::Seed(seeds)) => self.seeds.extend(seeds),
-                Ok(Command::Inspect(reply)) => {
+                Ok(Command::Inspect(server, reply)) => {
                     // Whoever asked may have lost patience.
-                    let _ = reply.try_send(self.sights());
+                    let _ = reply.try_send(self.sights(server));
                 }
                 Ok(Command::Stop) | Err(TryRecvError::Disconnected) => {
                     self.stopping = true;
@@ -393,7 +394,7 @@ impl Asker {
         self.drained = sys::now();
     }
 
-    fn sights(&self) -> Vec<Sight> {
+    fn sights(&self, server: Option<ServerId>) -> Vec<Sight> {
         let sight = |entry: &u32| {
             let this = &self.roster.entries[*entry as usize];
             let source = this.probe.source();
@@ -410,7 +411,9 @@ impl Asker {
                 last_fail: self.fails.get(entry).cloned(),
             }
         };
-        self.roster.live().iter().map(sight).collect()
+        let wanted =
+            |entry: &&u32| server.is_none_or(|it| self.roster.entries[**entry as usize].server == it);
+        self.roster.live().iter().filter(wanted).map(sight).collect()
     }
 
     fn note_stall(&mut self, now: Time, length: Span) {

@@ -149,12 +149,12 @@ impl Daemon {
     fn why(&mut self, now: Time, pool: Option<&str>, server: &str) -> Result<model::Why, Refusal> {
         let (pool, server) = self.named_server(pool, server)?;
         let row = self.server(now, &pool, &server);
-        let sights = self.engine.inspect(PATIENCE).unwrap_or_default();
+        let sights = self.engine.inspect_server(server.id, PATIENCE).unwrap_or_default();
         let account =
             self.director.account(now, server.id).expect("every server of its config is known to it");
         let vote = |check: &Check| account.votes.iter().find(|vote| vote.check == check.id);
         let checks = pool.checks.iter().map(|check| {
-            let sight = sights.iter().find(|sight| (sight.server, sight.check) == (server.id, check.id));
+            let sight = sights.iter().find(|sight| sight.check == check.id);
             one_check(now, check, vote(check), sight)
         });
         Ok(model::Why {

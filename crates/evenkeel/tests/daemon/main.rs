@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used)] // A test that cannot go on should stop where it stands.
 
+#[path = "../authority/mod.rs"]
+mod authority;
+mod certificates;
 #[path = "../dns/mod.rs"]
 #[allow(dead_code)] // The resolver's own tests use the rest of it.
 mod dns;
@@ -9,6 +12,8 @@ mod first_round;
 mod names;
 mod orders;
 mod restart;
+#[path = "../../../evenkeel-check/tests/servers/mod.rs"]
+mod servers;
 mod world;
 
 use std::net::SocketAddr;
