@@ -121,6 +121,21 @@ pub fn start(tell: Tell) -> std::io::Result<Resolver> {
     Ok(Resolver { wanted, ages })
 }
 
+/// Looks one name up, once, as the daemon would. Ends within `patience`; the error is why there is no address.
+pub fn once(source: Source, question: &Question, patience: Span) -> Result<Vec<Endpoint>, String> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| error.to_string())?;
+    let lookup = Lookup::new(Files::new(source));
+    runtime.block_on(async {
+        let mut way = Way::default();
+        match tokio::time::timeout(patience.as_duration(), lookup.find(question, &mut way)).await {
+            Ok(Ok(found)) => Ok(found.endpoints),
+            Ok(Err(lookup::Trouble::Empty(why) | lookup::Trouble::Failed(why))) => Err(why),
+            Err(_) => Err(format!("no answer within {patience}")),
+        }
+    })
+}
+
 impl Resolver {
     /// From now on these names are wanted and no others, and these servers are asked. What is known of names that
     /// stay is kept. Never blocks.

@@ -1,5 +1,6 @@
 //! What `probe` and `try` share: addresses out of words and names, at once and with a deadline.
 
+use crate::resolve::{self, Ask, Question, Source};
 use evenkeel_core::Span;
 use evenkeel_core::config::Address;
 use evenkeel_syntax::AddressWords;
@@ -20,6 +21,22 @@ pub(super) fn address(words: AddressWords<'_>, port: Option<u16>) -> Address {
             Err(_) => Address::Name(Arc::from(host), port.unwrap_or(own)),
         },
     }
+}
+
+/// The same with a name of a config replaced by its first address, asked for as the daemon would: with its
+/// `resolver`.
+pub(super) fn resolve_by(
+    source: &Source,
+    address: &Address,
+) -> Result<(Address, Option<(Span, String)>), String> {
+    let Address::Name(name, port) = address else { return Ok((address.clone(), None)) };
+    let question = Question { name: name.clone(), ask: Ask::Addresses };
+    let began = Instant::now();
+    let found = resolve::once(source.clone(), &question, Span::from_secs(PATIENCE.as_secs()));
+    let found = found.map_err(|why| format!("{name} does not resolve: {why}"))?;
+    let addresses: Vec<SocketAddr> =
+        found.iter().map(|end| SocketAddr::new(end.ip, end.port.unwrap_or(*port))).collect();
+    first(name, &addresses, began)
 }
 
 /// The same with a name replaced by its first address; with how long that took, and what came of it.
@@ -44,6 +61,14 @@ pub(super) fn resolve(address: &Address) -> Result<(Address, Option<(Span, Strin
             return Err(format!("{name} does not resolve within {}", Span::from_secs(PATIENCE.as_secs())));
         }
     };
+    first(name, &addresses, began)
+}
+
+fn first(
+    name: &str,
+    addresses: &[SocketAddr],
+    began: Instant,
+) -> Result<(Address, Option<(Span, String)>), String> {
     let took = Span::from_nanos(u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX));
     let Some(first) = addresses.first() else { return Err(format!("{name} has no address")) };
     let others = match addresses.len() - 1 {

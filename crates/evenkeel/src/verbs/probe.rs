@@ -211,7 +211,8 @@ fn from_config(args: &Args, target: &str) -> Result<Vec<Question>, String> {
         if args.check.as_ref().is_some_and(|name| **name != *check.name) {
             continue;
         }
-        let (address, resolved) = ask::resolve(&target.address).map_err(|why| why + "\n")?;
+        let (address, resolved) =
+            ask::resolve_by(&loaded.resolver, &target.address).map_err(|why| why + "\n")?;
         questions.push(Question {
             server: format!("{pool_name}/{server_name}"),
             check: check.name.to_string(),

@@ -52,7 +52,7 @@ pub fn main(args: Args) -> ExitCode {
         }
     };
     eprint!("{}", loaded.told);
-    let (config, homeless) = with_addresses(&loaded.config);
+    let (config, homeless) = with_addresses(&loaded);
     let targets = loaded.targets(&config);
     let findings = probe_all(targets, &homeless);
     let tables = decide(&config, &findings);
@@ -67,14 +67,15 @@ pub fn main(args: Args) -> ExitCode {
 }
 
 /// The config with every name replaced by its first address, and why some have none.
-fn with_addresses(config: &Config) -> (Config, BTreeMap<Address, String>) {
+fn with_addresses(loaded: &Loaded) -> (Config, BTreeMap<Address, String>) {
+    let config = &loaded.config;
     let mut names: Vec<Address> = Vec::new();
     for server in config.pools.iter().flat_map(|pool| &pool.servers) {
         if matches!(server.address, Address::Name(..)) && !names.contains(&server.address) {
             names.push(server.address.clone());
         }
     }
-    let answers = in_parallel(names, |name| (name.clone(), ask::resolve(&name)));
+    let answers = in_parallel(names, |name| (name.clone(), ask::resolve_by(&loaded.resolver, &name)));
     let mut found: BTreeMap<Address, Address> = BTreeMap::new();
     let mut homeless: BTreeMap<Address, String> = BTreeMap::new();
     for (name, answer) in answers {
@@ -83,7 +84,7 @@ fn with_addresses(config: &Config) -> (Config, BTreeMap<Address, String>) {
             Err(why) => drop(homeless.insert(name, why)),
         }
     }
-    let mut config = config.clone();
+    let mut config = Config::clone(config);
     for pool in &mut config.pools {
         let mut servers = Pool::clone(pool);
         for server in &mut servers.servers {

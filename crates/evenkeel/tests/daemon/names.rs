@@ -162,3 +162,23 @@ fn a_name_that_does_not_exist_leaves_its_server_unknown_and_the_others_serving()
     assert!(why.contains("gone.test does not resolve: no such name"), "{why}");
     assert_eq!(by(listen), "a");
 }
+
+#[test]
+fn try_and_probe_ask_the_name_server_of_the_config() {
+    let (a, dns) = (Server::start("a"), Dns::start());
+    dns.set("web.test", 60, &[&a.address.ip().to_string()]);
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("evenkeel.conf");
+    let line = format!("server a web.test:{}", a.address.port());
+    std::fs::write(
+        &file,
+        config(free_address(), &dns, &line).replace("every 100ms timeout 90ms", "every 9s timeout 8s"),
+    )
+    .unwrap();
+    for words in [&["try"][..], &["probe", "web/a", "--config"]] {
+        let mut evenkeel = std::process::Command::new(env!("CARGO_BIN_EXE_evenkeel"));
+        let output = evenkeel.args(words).arg(&file).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
+    }
+}
