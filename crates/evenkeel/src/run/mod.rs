@@ -91,10 +91,11 @@ pub fn run(options: &Options) -> Result<(), Error> {
     let (desk, queue) = sync_channel(QUEUE);
     let kept = options.state.as_deref().map(|path| state::take(path, clock::now())).transpose();
     let kept = kept.map_err(Error::State)?;
-    if kept.is_none() {
+    let forgets = kept.is_none();
+    let mut daemon = Daemon::start(options, loaded, &desk, kept)?;
+    if forgets {
         tracing::info!("no state is kept: what is known and wanted ends with this process (--state PATH)");
     }
-    let mut daemon = Daemon::start(options, loaded, &desk, kept)?;
     match &taken {
         Some(taken) => tracing::info!("admin socket {}", taken.path.display()),
         None => {
