@@ -4,6 +4,7 @@ mod scene;
 
 use evenkeel_core::Span;
 use evenkeel_core::config::Protocol;
+use evenkeel_plane::relay::Options;
 use scene::{Server, Talk, World, eventually, free_address, row};
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -28,6 +29,45 @@ fn bytes_pass_both_ways_and_each_way_ends_by_itself() {
     client.stream.shutdown(Shutdown::Write).expect("a connected socket");
     assert_eq!(client.all().expect("in time"), b"5000000 bytes, that is all");
     eventually("it is over", || world.counts(1).active == 0);
+}
+
+fn has_heard(talk: &Talk) -> bool {
+    talk.stream.set_nonblocking(true).expect("a socket");
+    let heard = talk.stream.peek(&mut [0]).is_ok();
+    talk.stream.set_nonblocking(false).expect("a socket");
+    heard
+}
+
+#[test]
+fn who_comes_when_all_places_are_taken_waits_for_one() {
+    let server = Server::start(|talk| {
+        talk.send("hello")?;
+        talk.all().map(drop)
+    });
+    // Of three clients for two workers, each worker takes one.
+    for (workers, clients) in [(1, 2), (2, 3)] {
+        let options = Options { workers, clients, ..Options::default() };
+        let world = World::with_options(options, Protocol::Tcp, vec![row(1, &server)], |_| {});
+        let mut crowd: Vec<Talk> = (0..24).map(|_| world.client()).collect();
+        eventually("two are served", || world.counts(1).active == 2);
+        // Long enough for all the others, if they were let in.
+        std::thread::sleep(Duration::from_millis(100));
+        let counts = world.counts(1);
+        assert_eq!((counts.attempts, counts.active), (2, 2));
+        // One after another is served and goes, and the place that is free is given on.
+        let mut served = 0;
+        while !crowd.is_empty() {
+            let mut at = None;
+            eventually("somebody is served", || {
+                at = crowd.iter().position(has_heard);
+                at.is_some()
+            });
+            let mut lucky = crowd.swap_remove(at.expect("just found"));
+            assert_eq!(lucky.exactly(5).expect("in time"), b"hello");
+            served += 1;
+        }
+        assert_eq!((served, world.counts(1).attempts), (24, 24));
+    }
 }
 
 #[test]

@@ -39,6 +39,9 @@ use view::{Phase, PoolView, Shared, View};
 pub struct Options {
     /// Threads that carry traffic. Zero: one per core.
     pub workers: usize,
+    /// The most connections of clients at a time. Each worker takes an even share, one at least; who comes when
+    /// it is used up waits in the kernel's backlog. Every client may take two descriptors.
+    pub clients: u64,
     /// What a dropped relay gives its connections to finish before it cuts them.
     pub finish_within: Duration,
     /// Doors are opened, but clients wait before them (in the kernel's backlog) until [`Relay::admit`].
@@ -47,7 +50,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Options {
-        Options { workers: 0, finish_within: Duration::from_secs(30), held: false }
+        Options { workers: 0, clients: u64::MAX, finish_within: Duration::from_secs(30), held: false }
     }
 }
 
@@ -104,9 +107,10 @@ impl Relay {
         };
         for index in 0..count {
             let shared = relay.shared.clone();
+            let most = (options.clients / count as u64).max(1);
             let name = format!("relay-{index}");
             let body = move || {
-                if let Err(error) = worker::run(shared, index) {
+                if let Err(error) = worker::run(shared, index, most) {
                     tracing::error!("relay: worker {index} cannot run: {error}");
                 }
             };

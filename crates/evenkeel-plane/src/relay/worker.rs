@@ -36,12 +36,16 @@ const HEAD_MAX: usize = 128 * 1024;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// That is told so often at most: it lasts, and a log that fills a disk helps nobody.
 const ACCEPT_TOLD: Duration = Duration::from_secs(10);
+/// Between two looks for a free place of a worker that has all the clients it may have.
+const FULL_PAUSE: Duration = Duration::from_millis(10);
 
 /// What the tasks of a worker share.
 #[derive(Debug)]
 pub(super) struct Worker {
     pub(super) index: usize,
     pub(super) shared: Arc<Shared>,
+    /// Its share of [`super::Options::clients`]. A number of its own, so that no accept touches a shared one.
+    most: u64,
     pub(super) slots: Rc<Slots>,
     pub(super) chunks: Chunks,
     /// Every read goes through it. What it holds is good until the reader's next `await`.
@@ -91,12 +95,14 @@ impl Local {
 }
 
 /// Runs worker `index` until the relay ends.
-pub(super) fn run(shared: Arc<Shared>, index: usize) -> io::Result<()> {
+/// It has `most` clients at a time.
+pub(super) fn run(shared: Arc<Shared>, index: usize, most: u64) -> io::Result<()> {
     // Cheaper by a queue than a LocalSet in a runtime.
     let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default())?;
     let worker = Rc::new(Worker {
         index,
         shared,
+        most,
         slots: Rc::default(),
         chunks: Chunks::default(),
         scratch: RefCell::new(vec![0; HEADROOM + READ_BULK].into_boxed_slice()),
@@ -151,6 +157,11 @@ impl Worker {
 
     fn is_busy(&self) -> bool {
         self.slots.count() > 0 || self.servers.borrow().values().any(|server| server.idle_count() > 0)
+    }
+
+    /// It has all the clients it may have.
+    fn is_full(&self) -> bool {
+        self.slots.count() as u64 >= self.most
     }
 
     /// The relay is to end: no new work, no kept connections.
@@ -307,7 +318,9 @@ impl Worker {
             // It ends by the abort, and nobody is interested in its way out.
             let _ = gate.task.await;
             let mut cx = Context::from_waker(Waker::noop());
-            while let Poll::Ready(Ok((socket, from))) = gate.acceptor.poll_accept(&mut cx) {
+            while !self.is_full()
+                && let Poll::Ready(Ok((socket, from))) = gate.acceptor.poll_accept(&mut cx)
+            {
                 self.welcome(&gate.door, socket, from);
             }
         }
@@ -390,16 +403,28 @@ struct Gate {
 
 async fn accept(worker: Rc<Worker>, door: Arc<Door>, acceptor: Rc<Acceptor>) {
     let mut told: Option<Instant> = None;
+    let mut tell = |what: &dyn std::fmt::Display| {
+        if told.is_none_or(|told| told.elapsed() >= ACCEPT_TOLD) {
+            tracing::warn!("listen {}: {what}", door.listen.address);
+            told = Some(Instant::now());
+        }
+    };
     loop {
+        if worker.is_full() {
+            let most = worker.most;
+            tell(&format_args!(
+                "worker {} has its {most} clients, more of them wait: the limit of open descriptors allows no more",
+                worker.index
+            ));
+            tokio::time::sleep(FULL_PAUSE).await;
+            continue;
+        }
         match std::future::poll_fn(|cx| acceptor.poll_accept(cx)).await {
             Ok((socket, from)) => worker.welcome(&door, socket, from),
             Err(error) => {
                 let passing = matches!(error.raw_os_error(), Some(libc::ECONNABORTED | libc::EINTR));
                 if !passing {
-                    if told.is_none_or(|told| told.elapsed() >= ACCEPT_TOLD) {
-                        tracing::warn!("listen {}: accept: {error}", door.listen.address);
-                        told = Some(Instant::now());
-                    }
+                    tell(&format_args!("accept: {error}"));
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             }

@@ -315,12 +315,21 @@ impl World {
         rows: Vec<Row>,
         change: impl FnOnce(&mut Service),
     ) -> World {
+        World::with_options(Options { workers, ..Options::default() }, protocol, rows, change)
+    }
+
+    pub fn with_options(
+        options: Options,
+        protocol: Protocol,
+        rows: Vec<Row>,
+        change: impl FnOnce(&mut Service),
+    ) -> World {
         let listen = free_address();
         let mut service = service("web", Address::Ip(listen), protocol, POOL);
         change(&mut service);
         let pools = vec![Arc::new(pool(POOL, rows))];
         let table = Table { version: 0, services: vec![Arc::new(service)], pools };
-        let options = Options { workers, finish_within: Duration::ZERO, ..Options::default() };
+        let options = Options { finish_within: Duration::ZERO, ..options };
         let mut world = World { relay: Relay::start(options).expect("threads"), table, listen };
         world.apply();
         world

@@ -3,7 +3,7 @@
 
 use super::names::Names;
 use super::remember::Memory;
-use super::{Error, Message, Options};
+use super::{Error, Message, Options, descriptors};
 use crate::clock;
 use crate::config::{self, Loaded};
 use crate::ring::Ring;
@@ -80,8 +80,12 @@ impl Daemon {
             Err(TrySendError::Full(Message::Change(change))) => Some(change),
             _ => None,
         });
-        let relay =
-            relay::Options { workers: options.workers.unwrap_or(0), held: true, ..relay::Options::default() };
+        let relay = relay::Options {
+            workers: options.workers.unwrap_or(0),
+            clients: descriptors::clients().map_err(Error::Thread)?,
+            held: true,
+            ..relay::Options::default()
+        };
         let mut daemon = Daemon {
             file: options.file.clone(),
             started: now,
