@@ -1,5 +1,6 @@
 //! The verbs that read configs, run as people run them.
 
+use std::io::BufRead;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -215,7 +216,9 @@ fn fits(value: &serde_json::Value, schema: &serde_json::Value) -> Result<(), Str
 
 #[test]
 fn a_reader_that_has_had_enough_is_no_reason_to_panic() {
-    for verb in [["validate", "--json"], ["config", "--schema"], ["config", "--reference"]] {
+    let verbs: [&[&str]; 4] =
+        [&["validate", "--json"], &["config", "--schema"], &["config", "--reference"], &["fmt"]];
+    for verb in verbs {
         let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_evenkeel"))
             .args(verb)
             .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/quick-start.conf"))
@@ -228,4 +231,32 @@ fn a_reader_that_has_had_enough_is_no_reason_to_panic() {
         let output = child.wait_with_output().unwrap();
         assert_eq!(output.status.code(), Some(0), "{verb:?}: {}", String::from_utf8_lossy(&output.stderr));
     }
+}
+
+#[test]
+fn a_demo_that_nobody_watches_any_more_ends_quietly_and_takes_all_along() {
+    let folder = folder();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_evenkeel"))
+        .args(["demo", "--for", "12s", "--rate", "10"])
+        .env("TMPDIR", folder.path())
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut first = String::new();
+    let mut out = std::io::BufReader::new(child.stdout.take().unwrap());
+    out.read_line(&mut first).unwrap();
+    assert!(first.starts_with("evenkeel with this config"), "{first}");
+    let since = std::time::Instant::now();
+    drop(out);
+    let output = child.wait_with_output().unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert_eq!((output.status.code(), &*errors), (Some(0), ""));
+    assert!(
+        since.elapsed() < std::time::Duration::from_secs(10),
+        "it went on alone for {:?}",
+        since.elapsed()
+    );
+    let left: Vec<_> = std::fs::read_dir(folder.path()).unwrap().collect();
+    assert!(left.is_empty(), "its folder goes when its processes have: {left:?}");
 }

@@ -212,6 +212,7 @@ impl Daemon {
         let found: Vec<_> = all().filter(|(_, server)| &*server.name == name).collect();
         match found[..] {
             [(pool, server)] => Ok((pool.clone(), server.clone())),
+            [] if let Some(pool) = pools.iter().find(|pool| &*pool.name == name) => Err(no_server(pool)),
             [] => Err(Refusal::missing("server", name, all().map(|(_, server)| &*server.name))),
             _ => {
                 let names: Vec<String> =
@@ -220,6 +221,18 @@ impl Daemon {
             }
         }
     }
+}
+
+/// Who names a pool where a server is asked for gets to hear its servers.
+fn no_server(pool: &Pool) -> Refusal {
+    const MOST: usize = 8;
+    let mut names: Vec<String> =
+        pool.servers.iter().take(MOST).map(|server| format!("{}/{}", pool.name, server.name)).collect();
+    if pool.servers.len() > MOST {
+        names.push(format!("{} more", pool.servers.len() - MOST));
+    }
+    let has = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+    Refusal::new(404, format!("\"{}\" is a pool, not a server; its servers: {has}", pool.name))
 }
 
 fn one_check(now: Time, check: &Check, vote: Option<&Vote>, sight: Option<&Sight>) -> model::Check {

@@ -82,6 +82,8 @@ struct Show {
     drawn: usize,
     live: bool,
     coloured: bool,
+    /// Whoever read along has gone (`| head`).
+    alone: bool,
 }
 
 /// Whether all went as it should.
@@ -105,9 +107,10 @@ fn show(args: &Args) -> Result<bool, String> {
         drawn: 0,
         live: std::io::stdout().is_terminal(),
         coloured: screen::coloured(),
+        alone: false,
     };
     show.introduce(args);
-    while show.goes_on(args.length) && !stop.load(Ordering::Relaxed) {
+    while show.goes_on(args.length) && !show.alone && !stop.load(Ordering::Relaxed) {
         let next = Instant::now() + TICK;
         show.act()?;
         show.look()?;
@@ -117,20 +120,21 @@ fn show(args: &Args) -> Result<bool, String> {
     }
     // What is still under way gets the time that the relay gives it.
     users.leave(|answer| show.hear(answer));
-    Ok(show.end(stop.load(Ordering::Relaxed)))
+    // A show that nobody saw to its end has not failed.
+    Ok(show.alone || show.end(stop.load(Ordering::Relaxed)))
 }
 
 impl Show {
     fn introduce(&mut self, args: &Args) {
         let Args { length, rate, seed } = args;
-        println!(
-            "evenkeel with this config, {rate} requests a second, and faults for {}s (seed {seed}):\n",
+        let mut text = format!(
+            "evenkeel with this config, {rate} requests a second, and faults for {}s (seed {seed}):\n\n",
             length.as_secs()
         );
         for line in self.cast.config().lines() {
-            println!("    {}", screen::paint(line, screen::Tone::Dim, self.coloured));
+            text.push_str(&format!("    {}\n", screen::paint(line, screen::Tone::Dim, self.coloured)));
         }
-        println!();
+        self.put(&(text + "\n"));
     }
 
     /// Begins and mends the faults that are due, one after another.
@@ -224,39 +228,45 @@ impl Show {
 
     fn say(&mut self, line: &str) {
         self.wipe();
-        println!("{:5.1}s  {line}", self.start.elapsed().as_secs_f64());
+        self.put(&format!("{:5.1}s  {line}\n", self.start.elapsed().as_secs_f64()));
     }
 
     fn draw(&mut self) {
         self.wipe();
         let text = format!("\n{}{}\n", self.picture.draw(self.coloured), self.tally.line());
         self.drawn = text.lines().count();
-        print!("{text}");
-        let _a_closed_pipe_is_seen_by_println = std::io::stdout().flush();
+        self.put(&text);
     }
 
     /// Takes the drawing off the terminal (ECMA-48: CPL, ED).
     fn wipe(&mut self) {
         if self.drawn > 0 {
-            print!("\x1b[{}F\x1b[J", self.drawn);
+            self.put(&format!("\x1b[{}F\x1b[J", self.drawn));
             self.drawn = 0;
         }
+    }
+
+    fn put(&mut self, text: &str) {
+        let mut out = std::io::stdout().lock();
+        self.alone |= out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_err();
     }
 
     fn end(&mut self, stopped: bool) -> bool {
         self.wipe();
         let (total, failed) = self.tally.total();
-        println!("\n{}\n{}\n", self.picture.draw(self.coloured), self.tally.line());
-        println!("{}", self.tally.table(&NAMES, self.start, self.coloured));
+        let (picture, tally) = (self.picture.draw(self.coloured), self.tally.line());
+        let table = self.tally.table(&NAMES, self.start, self.coloured);
+        self.put(&format!("\n{picture}\n{tally}\n\n{table}\n"));
         let missed = self.tally.missed();
         if missed > 0 {
-            println!("{missed} faults were not noticed, or their servers did not come back");
+            self.put(&format!("{missed} faults were not noticed, or their servers did not come back\n"));
         }
-        match failed {
-            _ if stopped => println!("stopped after {:.0}s", self.start.elapsed().as_secs_f64()),
-            0 => println!("no request failed"),
-            _ => println!("{failed} of {total} requests failed, and none should have"),
-        }
+        let last = match failed {
+            _ if stopped => format!("stopped after {:.0}s\n", self.start.elapsed().as_secs_f64()),
+            0 => "no request failed\n".to_owned(),
+            _ => format!("{failed} of {total} requests failed, and none should have\n"),
+        };
+        self.put(&last);
         failed == 0 && total > 0 && missed == 0
     }
 }

@@ -37,7 +37,8 @@ pub fn main(args: Args) -> ExitCode {
     let same = text.as_bytes() == bytes;
     if args.check {
         if !same {
-            println!("{}: not in the one style; `evenkeel fmt --write` mends it", args.file.display());
+            let file = args.file.display();
+            super::show(&format!("{file}: not in the one style; `evenkeel fmt --write` mends it\n"));
         }
         return if same { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     }
@@ -48,6 +49,8 @@ pub fn main(args: Args) -> ExitCode {
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
+        // `| head`: a reader that has had enough.
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("evenkeel: cannot write {}: {error}", args.file.display());
             ExitCode::from(2)

@@ -148,6 +148,7 @@ fn names_that_do_not_exist_get_advice() {
     for (words, advice) in [
         (vec!["status", "wev"], "no pool \"wev\", did you mean \"web\"?"),
         (vec!["why", "web/rs2"], "no server \"rs2\", did you mean \"rs1\"?"),
+        (vec!["why", "web"], "\"web\" is a pool, not a server; its servers: web/rs1"),
         (vec!["why", "wed/rs1"], "no pool \"wed\", did you mean \"web\"?"),
     ] {
         let output = daemon.ask(&words);
