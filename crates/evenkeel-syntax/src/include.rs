@@ -16,21 +16,24 @@ const TOTAL_MAX: usize = 4 * FILE_MAX;
 /// Reads a file and what it includes. `include DIR/*.conf` is taken relative to the file it stands in; `*` may
 /// stand in the last part of the path only; the files are taken in the order of their names.
 pub fn load(path: &Path) -> (Tree, Vec<Diagnostic>) {
-    let mut loader = Loader::default();
     match read(path) {
-        Ok(bytes) => {
-            let name = path.display().to_string();
-            let (root, tail) = parse_file(&mut loader.tree.files, &name, &bytes, &mut loader.errors);
-            loader.total = bytes.len();
-            loader.under.push((identity(path), None));
-            loader.tree.root = loader.expand(root, path);
-            loader.tree.tail = tail;
-        }
+        Ok(bytes) => load_bytes(path, &bytes),
         Err(error) => {
             let message = format!("cannot read {}: {error}", path.display());
-            loader.errors.push(Diagnostic::global(message));
+            (Tree::default(), vec![Diagnostic::global(message)])
         }
     }
+}
+
+/// The same of what was read already; `include` starts at the folder of `path`.
+pub fn load_bytes(path: &Path, bytes: &[u8]) -> (Tree, Vec<Diagnostic>) {
+    let mut loader = Loader::default();
+    let name = path.display().to_string();
+    let (root, tail) = parse_file(&mut loader.tree.files, &name, bytes, &mut loader.errors);
+    loader.total = bytes.len();
+    loader.under.push((identity(path), None));
+    loader.tree.root = loader.expand(root, path);
+    loader.tree.tail = tail;
     loader.errors.truncate(ERRORS_MAX * 2);
     (loader.tree, loader.errors)
 }

@@ -27,7 +27,7 @@ pub mod tree;
 
 pub use diagnostic::{Diagnostic, Severity, paint, render};
 pub use format::{format, spell};
-pub use include::load;
+pub use include::{load, load_bytes};
 pub use nearest::closest;
 pub use parse::{FILE_MAX, parse};
 pub use read::{Foreign, Reading, Vocabulary, read, read_with};

@@ -228,9 +228,40 @@ fn a_reader_that_has_had_enough_is_no_reason_to_panic() {
             .unwrap();
         // Gone before the first byte: as `| head -c 0` is.
         drop(child.stdout.take());
-        let output = child.wait_with_output().unwrap();
+        let output = child.wait_with_output().expect("a file and a program to be had");
         assert_eq!(output.status.code(), Some(0), "{verb:?}: {}", String::from_utf8_lossy(&output.stderr));
     }
+}
+
+/// As [`said`], with something to read on standard input.
+fn said_of(args: &[&str], input: &str, folder: &Path) -> (Option<i32>, String, String) {
+    let file = folder.join("input");
+    std::fs::write(&file, input).expect("a file and a program to be had");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_evenkeel"));
+    command
+        .args(args)
+        .current_dir(folder)
+        .stdin(std::fs::File::open(file).expect("a file and a program to be had"));
+    let output = command.output().expect("a file and a program to be had");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (output.status.code(), text(&output.stdout), text(&output.stderr))
+}
+
+#[test]
+fn configs_come_by_standard_input_too() {
+    let folder = folder();
+    let good = write(&folder, "good.conf", GOOD);
+    let valid = (Some(0), "-: valid\n".to_owned(), String::new());
+    assert_eq!(said_of(&["validate", "-"], GOOD, folder.path()), valid);
+    assert_eq!(said_of(&["validate", "-"], "include good.conf\n", folder.path()), valid);
+    let (code, out, err) = said_of(&["validate", "-"], &GOOD.replace("check", "chekc"), folder.path());
+    assert_eq!((code, out.as_str()), (Some(1), "-: not valid, 1 error\n"));
+    assert!(err.contains(" --> -:7:5\n"), "{err}");
+    let from_file = said(&["config", good.to_str().unwrap(), "--json"], folder.path());
+    assert_eq!(said_of(&["config", "-", "--json"], GOOD, folder.path()), from_file);
+    assert_eq!(said_of(&["config", "-", "--json"], &from_file.1, folder.path()), from_file);
+    let (code, _, err) = said_of(&["run", "-"], GOOD, folder.path());
+    assert!(code == Some(2) && err.contains("needs a config file"), "{err}");
 }
 
 #[test]

@@ -79,8 +79,11 @@ pub fn load_text(name: &str, text: &str, previous: Option<&Loaded>) -> Result<Lo
     read_tree(tree, errors, previous)
 }
 
-/// A file's tree: of words, or, if it is called `….json`, of JSON.
+/// A file's tree: of words, or, if it is called `….json`, of JSON. `-` is standard input.
 fn read_file(path: &Path) -> (Tree, Vec<Diagnostic>) {
+    if path == Path::new("-") {
+        return read_input();
+    }
     if path.extension().is_none_or(|end| end != "json") {
         return evenkeel_syntax::load(path);
     }
@@ -95,6 +98,18 @@ fn read_file(path: &Path) -> (Tree, Vec<Diagnostic>) {
             (Tree::default(), vec![Diagnostic::global(message)])
         }
         Ok(_) => from_json::read(&name, &bytes, forms::root()),
+    }
+}
+
+/// What comes by standard input. It has no name to tell its spelling, but no config in words begins with a brace.
+fn read_input() -> (Tree, Vec<Diagnostic>) {
+    let mut bytes = Vec::new();
+    match std::io::stdin().take(evenkeel_syntax::FILE_MAX as u64 + 1).read_to_end(&mut bytes) {
+        Err(error) => {
+            (Tree::default(), vec![Diagnostic::global(format!("cannot read standard input: {error}"))])
+        }
+        Ok(_) if bytes.trim_ascii_start().starts_with(b"{") => from_json::read("-", &bytes, forms::root()),
+        Ok(_) => evenkeel_syntax::load_bytes(Path::new("-"), &bytes),
     }
 }
 

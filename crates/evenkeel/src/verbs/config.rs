@@ -7,7 +7,7 @@ use std::process::ExitCode;
 /// Prints the config as the daemon understands it.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The config, in words or as JSON.
+    /// The config, in words or as JSON. `-`: standard input.
     #[arg(default_value = DEFAULT_PATH)]
     file: PathBuf,
     /// As JSON, which `run` and `validate` take too.

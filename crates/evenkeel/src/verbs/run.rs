@@ -37,6 +37,10 @@ pub struct Args {
 
 /// Does it. Exit code 1: the config is invalid; 2: the daemon could not start.
 pub fn main(args: Args) -> ExitCode {
+    if args.file.as_os_str() == "-" {
+        eprintln!("evenkeel: run needs a config file: it is read again on SIGHUP, and standard input is not");
+        return ExitCode::from(2);
+    }
     let lines = match log::start(args.log) {
         Ok(lines) => lines,
         Err(error) => {

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 /// Checks a config file and tells every error in it.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The config, in words or as JSON.
+    /// The config, in words or as JSON. `-`: standard input.
     #[arg(default_value = DEFAULT_PATH)]
     file: PathBuf,
     /// Tells them as JSON, for editors and programs.
