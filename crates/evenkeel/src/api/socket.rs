@@ -1,8 +1,10 @@
 //! The admin socket's place in the file system: where it is by default, and how a daemon takes it.
 
+use socket2::{Domain, SockAddr, Socket, Type};
 use std::fmt;
 use std::fs;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
@@ -31,6 +33,9 @@ pub struct Taken {
     pub listener: UnixListener,
     inode: u64,
 }
+
+/// Clients that may wait to be accepted.
+const BACKLOG: i32 = 128;
 
 /// Why the socket could not be taken.
 #[derive(Debug)]
@@ -63,11 +68,28 @@ pub fn take(path: &Path) -> Result<Taken, Error> {
             _ => return Err(Error::Live(path.to_owned())),
         },
     }
-    let listener = UnixListener::bind(path).map_err(failed)?;
+    let listener = bind(path).map_err(failed)?;
     listener.set_nonblocking(true).map_err(failed)?;
-    fs::set_permissions(path, fs::Permissions::from_mode(0o660)).map_err(failed)?;
+    // The umask may have taken from it.
+    fs::set_permissions(path, mode()).map_err(failed)?;
     let inode = fs::symlink_metadata(path).map_err(failed)?.ino();
     Ok(Taken { path: path.to_owned(), listener, inode })
+}
+
+/// Binds without a moment in which others may connect: Linux gives the file the mode of the socket, less the umask
+/// (`unix_bind` in the kernel's `net/unix/af_unix.c`), so that is narrowed before there is a file.
+fn bind(path: &Path) -> io::Result<UnixListener> {
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    let file = fs::File::from(OwnedFd::from(socket));
+    file.set_permissions(mode())?;
+    let socket = Socket::from(OwnedFd::from(file));
+    socket.bind(&SockAddr::unix(path)?)?;
+    socket.listen(BACKLOG)?;
+    Ok(UnixListener::from(OwnedFd::from(socket)))
+}
+
+fn mode() -> fs::Permissions {
+    fs::Permissions::from_mode(0o660)
 }
 
 impl Drop for Taken {
@@ -113,6 +135,15 @@ mod tests {
         drop(UnixListener::bind(&path).unwrap());
         assert!(path.exists(), "a listener of the standard library leaves its file behind");
         drop(take(&path).unwrap());
+    }
+
+    #[test]
+    fn there_is_no_moment_in_which_others_may_connect() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("evenkeel.sock");
+        let _listener = bind(&path).unwrap();
+        let mode = fs::metadata(&path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode & !0o660, 0, "as it was made: {mode:o}");
     }
 
     #[test]
