@@ -426,7 +426,7 @@ fn it_takes_all_the_descriptors_it_may_have_and_names_a_service_that_listens_now
 }
 
 #[test]
-fn without_a_descriptor_left_it_says_so_now_and_then_and_takes_the_waiting_when_it_can() {
+fn with_all_the_clients_it_may_have_it_says_so_now_and_then_and_takes_the_waiting_when_it_can() {
     let server = Server::start("one");
     let listen = free_address();
     let dir = tempfile::tempdir().unwrap();
@@ -441,9 +441,10 @@ fn without_a_descriptor_left_it_says_so_now_and_then_and_takes_the_waiting_when_
     let log = || std::fs::read_to_string(dir.path().join("log")).unwrap_or_default();
     until("it serves", || get(listen, "/").is_some_and(|(status, ..)| status == 200));
     let crowd: Vec<_> = (0..60).map(|_| std::net::TcpStream::connect(listen).unwrap()).collect();
-    until("it says that it has none left", || log().contains("accept: "));
+    let full = "more of them wait: the limit of open descriptors allows no more";
+    until("it says that it has no place left", || log().contains(full));
     std::thread::sleep(Duration::from_millis(450));
-    let told = log().matches("accept: ").count();
+    let told = log().matches(full).count();
     drop(crowd);
     until("it takes others again", || get(listen, "/").is_some_and(|(status, ..)| status == 200));
     child.kill().unwrap();
